@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/mem.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+
+static void *must(void *p, size_t size)
+{
+	if (!p && size)
+		panic("out of memory: %zu bytes", size);
+	return p;
+}
+
+void *xmalloc(size_t size)
+{
+	return must(malloc(size), size);
+}
+
+void *xcalloc(size_t count, size_t size)
+{
+	return must(calloc(count, size), count * size);
+}
+
+void *xrealloc(void *p, size_t size)
+{
+	return must(realloc(p, size), size);
+}
+
+char *xstrdup(const char *s)
+{
+	return must(strdup(s), 1);
+}
+
+char *xstrndup(const char *s, size_t size)
+{
+	return must(strndup(s, size), 1);
+}
+
+char *xasprintf(const char *fmt, ...)
+{
+	va_list ap;
+	char *s = NULL;
+
+	va_start(ap, fmt);
+	if (vasprintf(&s, fmt, ap) < 0)
+		panic("out of memory: formatting");
+	va_end(ap);
+	return s;
+}

@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The contract between the sentry and what runs guest code (docs/architecture.md, "Platform").
+ *
+ * Objects. A `platform` serves one sandbox. A `platform_mm` is a guest address space (host memory
+ *of one or, after vfork, several host processes). A `platform_thread` is one guest thread: a host
+ *thread that is at every moment in one of three states:
+ *
+ *	RUNNING   executes guest code or stub code; the sentry owes it nothing.
+ *	STOPPED   has reported an event and waits for platform_reply; its registers are known. Only
+ *	          now may windows and platform_reply be used, by whoever the sentry lets own the
+ *	          thread (one at a time).
+ *	DEAD      its host thread is gone, or will go without doing anything more for the guest.
+ *
+ * Every event but `dead` stops the thread; exactly one platform_reply sets it going again. Replies
+ * may come from any sentry thread, at any later time. `dead` is the last thing heard of a thread,
+ * comes exactly once for each thread that was started, from a thread of the platform's own, and may
+ * come while the sentry handles an event of that thread (a reply is then a harmless no-op).
+ *
+ * What comes from a stopped thread is hostile: numbers, arguments, registers and windows are values
+ * the guest chose. The identity of the thread is the platform's word and can be trusted.
+ *
+ * What a reply asks for is done by the guest's own thread before it goes on, in this order:
+ *	1. write-back of windows that the sentry wrote to,
+ *	2. memory operations, one after the other,
+ *	3. the single `order` (clone, signal return, atomic operation, exit),
+ *	4. the registers / result, fs base,
+ *	5. the signal frame.
+ * If 2, 3 or 5 fails, or if `report` is asked for, the thread stops again with PEV_REPORT instead
+ *of going on to guest code. A fault in 1 turns the result of the call into -EFAULT.
+ */
+#ifndef PLATFORM_PLATFORM_H
+#define PLATFORM_PLATFORM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct platform;
+struct platform_mm;
+struct platform_thread;
+struct copyplan;
+
+/* Guest addresses lie in [PLATFORM_GUEST_MIN, PLATFORM_GUEST_MAX); the stub lives above. */
+#define PLATFORM_GUEST_MIN 0x10000ull
+#define PLATFORM_GUEST_MAX 0x7ffe00000000ull
+
+/* x86-64 general registers. At a call rax and orig_rax hold the number. */
+struct platform_regs {
+	uint64_t r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8;
+	uint64_t rax, rcx, rdx, rsi, rdi, orig_rax;
+	uint64_t rip, rflags, rsp;
+};
+
+enum platform_event_type {
+	PEV_CALL,    /* system call: call.nr, call.arg[]; regs.rip is behind the call */
+	PEV_FAULT,   /* host fault at a guest instruction: fault */
+	PEV_KICKED,  /* stopped between two guest instructions because of platform_kick */
+	PEV_REPORT,  /* what a reply asked for is done or failed: report */
+	PEV_STARTED, /* a new thread exists and waits for its first reply */
+};
+
+struct platform_fault {
+	int signo;		     /* SIGSEGV, SIGBUS, SIGFPE, SIGILL or SIGTRAP */
+	int code;		     /* si_code */
+	uint64_t addr;		     /* si_addr */
+	uint64_t trapno, error_code; /* as in the signal frame of x86 */
+};
+
+enum platform_report_step {
+	PREP_DONE,  /* everything was done */
+	PREP_MEMOP, /* memops[memop_index] failed, those behind it were not tried */
+	PREP_ORDER, /* the order failed */
+	PREP_FRAME, /* the signal frame could not be written or read */
+};
+
+struct platform_report {
+	enum platform_report_step step;
+	uint32_t memop_index;
+	int error;	/* negative errno of the failure, else 0 */
+	uint64_t value; /* PORD_ATOMIC: the old value (step PREP_DONE) */
+};
+
+struct platform_event {
+	enum platform_event_type type;
+	void *cookie; /* the sentry's task, as given when the thread was made */
+	struct platform_thread *thread;
+	struct platform_regs regs;
+	union {
+		struct {
+			uint64_t nr;
+			uint64_t arg[6];
+		} call;
+		struct platform_fault fault;
+		struct platform_report report;
+	};
+};
+
+enum memop_type {
+	MEMOP_MMAP_ANON, /* at addr exactly (what is there is replaced): size, prot, flags */
+	MEMOP_MMAP_FD,	 /* the same, of fd at offset; fd is the sentry's, borrowed during the reply
+			  */
+	MEMOP_MUNMAP,
+	MEMOP_MPROTECT,
+	MEMOP_MREMAP,  /* addr, size -> new_addr (exactly; may equal addr), new_size */
+	MEMOP_MADVISE, /* advice: the values of MADV_* that the filter lets through */
+	MEMOP_VDSO,    /* puts the vDSO (platform_vdso_size bytes: vvar and code) at addr */
+};
+
+#define MEMOP_SHARED	0x1u /* MAP_SHARED instead of MAP_PRIVATE */
+#define MEMOP_NORESERVE 0x2u
+#define MEMOP_POPULATE	0x4u
+#define MEMOP_DONTUNMAP 0x8u /* mremap */
+
+struct memop {
+	enum memop_type type;
+	uint32_t flags;
+	uint32_t prot;	/* PROT_* */
+	int32_t advice; /* MADV_* */
+	int fd;
+	uint64_t addr, size, offset, new_addr, new_size;
+};
+
+#define PLATFORM_MEMOPS_MAX 64 /* in one reply; for more: several replies with `report` */
+
+enum platform_order {
+	PORD_NONE,
+	PORD_CLONE,	/* bring `child` (platform_clone_prepare) to life; it reports PEV_STARTED */
+	PORD_SIGRETURN, /* take down the rt_sigframe whose ucontext is at `va`, registers come from
+			   it */
+	PORD_ATOMIC,	/* one read-modify-write of a 32-bit word at `va`; implies `report` */
+	PORD_EXIT,	/* this host thread ends (never the last thread of a host process) */
+};
+
+enum platform_atomic { PATOM_SET, PATOM_ADD, PATOM_OR, PATOM_ANDN, PATOM_XOR, PATOM_CMPXCHG };
+
+/* What the stub needs to push a Linux rt_sigframe (arch/x86/kernel/signal_64.c). */
+struct platform_sigframe {
+	uint64_t handler, restorer; /* restorer: the frame's return address */
+	uint64_t stack_top;	    /* the frame goes below; the sentry has left out the red zone */
+	uint64_t sigmask;	    /* saved in uc_sigmask */
+	uint64_t altstack_sp, altstack_size; /* saved in uc_stack */
+	int32_t altstack_flags;
+	int32_t signo;
+	uint64_t trapno, error_code, cr2; /* of a fault; 0 otherwise */
+	uint8_t siginfo[128];
+};
+
+struct platform_reply {
+	/* Registers: kept (default), or set_ret (rax = ret), or set_regs (all). */
+	bool set_ret;
+	bool set_regs;
+	bool set_fs_base;
+	bool restart; /* the call is made again, after the frame's handler if there is a frame */
+	bool report;  /* stop with PEV_REPORT when all is done */
+	int64_t ret;
+	struct platform_regs regs; /* orig_rax is ignored */
+	uint64_t fs_base;
+
+	const struct memop *memops;
+	uint32_t memop_count;
+
+	enum platform_order order;
+	struct platform_thread *child; /* PORD_CLONE */
+	uint64_t va;		       /* PORD_SIGRETURN, PORD_ATOMIC */
+	enum platform_atomic atomic_op;
+	uint32_t atomic_operand, atomic_expected;
+
+	const struct platform_sigframe *frame; /* or NULL */
+};
+
+enum platform_clone {
+	PCLONE_THREAD, /* shares the memory and the host process */
+	PCLONE_FORK,   /* copy of the memory */
+	PCLONE_VFORK,  /* shares the memory, has its own host process */
+};
+
+/* The sentry's side, called by the platform with no lock of the platform held. */
+struct platform_callbacks {
+	/* The thread is dead. killed_by_host: nobody in the sentry asked for it (an OOM kill, a
+	 * kill from outside, a guest that broke the filter). */
+	void (*dead)(void *cookie, bool killed_by_host);
+	/* The platform can't go on (listener gone, zygote dead): the sentry must end the sandbox.
+	 */
+	void (*broken)(const char *why);
+};
+
+struct platform_config {
+	const char *name; /* "notify", "ptrace", or NULL for the best that the host offers */
+	const struct platform_callbacks *callbacks;
+	const struct copyplan *copyplans; /* indexed by call number */
+	uint32_t copyplan_count;
+	uint32_t spare_count; /* stub processes kept ready for exec */
+};
+
+struct platform_stats {
+	uint64_t calls, faults, kicks, reports;
+	uint64_t doorbells; /* host notifications received */
+	uint64_t window_reads, window_writes;
+	uint64_t vm_reads, vm_writes; /* process_vm_readv/writev, or what stands in for them */
+	uint64_t forks, threads, execs, reaped;
+	uint64_t memops, addfds;
+};
+
+/*
+ * Creates the platform. Call while this process has one thread, no guest data, and the privileges
+ * of a namespace's process 1; before the sentry's own filter is installed. 0, or negative errno
+ * with *ret_why (static text).
+ */
+int platform_new(const struct platform_config *config, struct platform **ret_platform,
+		 const char **ret_why);
+/* Starts the platform's own threads (reaper). Once, after the sentry's confinement. */
+int platform_start(struct platform *p);
+/* Kills and reaps every stub process, frees everything. No other thread may use the platform. */
+void platform_destroy(struct platform *p);
+const char *platform_name(const struct platform *p);
+void platform_get_stats(struct platform *p, struct platform_stats *ret_stats);
+
+/*
+ * Waits for the next event. One thread at a time (the sentry's leader). 0; -EINTR after
+ * platform_interrupt; -ENOTCONN when the platform is broken.
+ */
+int platform_next(struct platform *p, struct platform_event *ret_event);
+/* Makes the present or the next platform_next return -EINTR. Any thread. */
+void platform_interrupt(struct platform *p);
+
+/*
+ * A fresh, empty address space with one thread, whose PEV_STARTED comes as an event (soon when a
+ * spare stub process is ready). 0 or negative errno (-EAGAIN: host limits).
+ */
+int platform_mm_new(struct platform *p, void *cookie, struct platform_thread **ret_thread);
+/* Borrowed; lives as long as one of its threads is not put. */
+struct platform_mm *platform_thread_mm(struct platform_thread *t);
+uint64_t platform_vdso_size(const struct platform *p);	      /* vvar + code; 0: host has none */
+uint64_t platform_vdso_code_offset(const struct platform *p); /* of its ELF header */
+
+/* Prepares a child for PORD_CLONE of `parent`, which is STOPPED. 0 or negative errno. */
+int platform_clone_prepare(struct platform_thread *parent, enum platform_clone kind, void *cookie,
+			   struct platform_thread **ret_child);
+
+/*
+ * Lets a STOPPED thread go on. All that *r points to is borrowed until the function returns. Never
+ * blocks on the guest; a thread that died meanwhile makes it a no-op.
+ */
+void platform_reply(struct platform_thread *t, const struct platform_reply *r);
+
+/*
+ * Asks a RUNNING thread to stop with PEV_KICKED soon. If it stops with another event first, or is
+ * STOPPED already, the kick may be used up by that, or come as PEV_KICKED later. Any thread.
+ */
+void platform_kick(struct platform_thread *t);
+
+/* Ends the whole host process of the thread, whatever it does. Any thread; idempotent. */
+void platform_kill(struct platform_thread *t);
+
+/*
+ * Drops the sentry's handle: the thread is dead, or was prepared and never started (the clone
+ * failed or was not ordered). The cookie is not used afterwards.
+ */
+void platform_thread_put(struct platform_thread *t);
+
+/*
+ * Guest memory. t is the STOPPED thread whose windows may serve (or NULL); mm is kept alive by the
+ * caller through one of its threads. They return the count of bytes copied from the start; less
+ * than size means that the next byte faults. Every byte is read once.
+ */
+size_t platform_read(struct platform_thread *t, struct platform_mm *mm, uint64_t va, void *buf,
+		     size_t size);
+size_t platform_write(struct platform_thread *t, struct platform_mm *mm, uint64_t va,
+		      const void *buf, size_t size);
+/*
+ * The window of the present call that covers [va, va+size) wholly, or NULL. For host calls that
+ * transfer directly (preadv into it, pwritev from it): it is shared with the guest, so never parse
+ * it in place. After writing n bytes to one got with for_write, call platform_window_written.
+ */
+void *platform_window(struct platform_thread *t, uint64_t va, size_t size, bool for_write);
+void platform_window_written(struct platform_thread *t, uint64_t va, size_t size);
+
+/* Host ids in the sentry's PID namespace, for statistics. */
+pid_t platform_host_pid(const struct platform_thread *t);
+pid_t platform_host_tid(const struct platform_thread *t);
+
+#endif

@@ -41,7 +41,7 @@ CFLAGS_ALL := $(CFLAGS_COMMON) $(CFLAGS_MODE) $(CFLAGS)
 
 include tests/unit/unit.mk
 
-FOLDERS := base abi platform sentry syscalls fsgofer runsc
+FOLDERS := $(wildcard base abi platform sentry syscalls fsgofer runsc)
 SRCS := $(filter-out platform/stub/%,$(shell find $(FOLDERS) -name '*.c' | sort))
 OBJS := $(SRCS:%.c=$(O)/%.o)
 

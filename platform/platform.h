@@ -246,8 +246,9 @@ int platform_clone_prepare(struct platform_thread *parent, enum platform_clone k
 void platform_reply(struct platform_thread *t, const struct platform_reply *r);
 
 /*
- * Asks a RUNNING thread to stop with PEV_KICKED soon. If it stops with another event first, or is
- * STOPPED already, the kick may be used up by that, or come as PEV_KICKED later. Any thread.
+ * Asks a thread to stop with PEV_KICKED soon. A kick is never lost: given to a STOPPED thread, or
+ * to one that is just stopping with another event, it comes as PEV_KICKED after the next reply that lets
+ * the thread into guest code (several kicks may come as one). Any thread.
  */
 void platform_kick(struct platform_thread *t);
 

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * struct kernel: the root from which all guest state can be reached.
+ * Guards: [I] set before the first task, [T] tasks_lock.
+ */
+#ifndef SENTRY_KERNEL_KERNEL_H
+#define SENTRY_KERNEL_KERNEL_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/idmap.h"
+#include "base/list.h"
+#include "base/lock.h"
+#include "sentry/kernel/waitqueue.h"
+
+struct futex_table;
+struct platform;
+struct task;
+struct thread_group;
+struct timers;
+struct vfs;
+struct workers;
+
+struct syscall_entry;
+
+struct kernel_config {
+	const char *hostname, *domainname; /* copied */
+	bool strace, strict;
+	uint32_t worker_count; /* 0: by the number of CPUs */
+};
+
+#define PID_MAX 4194304
+
+struct kernel {
+	struct platform *platform;	   /* [I] */
+	const struct syscall_entry *table; /* [I] */
+	uint32_t table_count;		   /* [I] */
+	bool strace, strict;		   /* [I] */
+
+	struct mutex tasks_lock;   /* RANK_TASKS: everything marked [T] */
+	struct idmap tids;	   /* [T] tid -> struct task (borrowed) */
+	struct idmap pgrps;	   /* [T] pgid -> struct process_group (borrowed) */
+	struct idmap sessions;	   /* [T] sid -> struct session (borrowed) */
+	int32_t last_tid;	   /* [T] */
+	uint32_t task_count;	   /* [T] living tasks */
+	uint32_t task_max;	   /* [I] pids limit of the sandbox: fork gives EAGAIN beyond */
+	struct thread_group *init; /* [T] the first process; NULL before it and after its end */
+
+	struct timers *timers;	     /* [I] */
+	struct workers *workers;     /* [I] */
+	struct vfs *vfs;	     /* [I] */
+	struct futex_table *futexes; /* [I] */
+
+	struct mutex uts_lock;		   /* RANK_LEAF */
+	char hostname[65], domainname[65]; /* uts_lock */
+
+	uint64_t boot_realtime_ns;  /* [I] */
+	uint64_t boot_monotonic_ns; /* [I] */
+
+	/* End of the sandbox: set once by kernel_exit. */
+	atomic_bool ended;
+	int32_t exit_status; /* wait status of the first process */
+};
+
+struct kernel *kernel_new(const struct kernel_config *config);
+/* The first process has ended (or the sandbox must end): the event loop returns. Any thread. */
+void kernel_exit(struct kernel *k, int32_t wait_status);
+
+/* Counters of living objects, for the leak check at exit and --debug. */
+enum object_kind {
+	OBJ_TASK,
+	OBJ_TG,
+	OBJ_MM,
+	OBJ_FILE,
+	OBJ_INODE,
+	OBJ_DENTRY,
+	OBJ_FILES,
+	OBJ_FS,
+	OBJ_CRED,
+	OBJ_KINDS
+};
+void object_count(enum object_kind kind, int delta);
+int64_t object_live(enum object_kind kind);
+
+#endif

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One-shot timers on the monotonic clock. The event thread sleeps on one host timerfd set to the
+ * earliest deadline, so an idle kernel arms nothing and wakes never.
+ */
+#ifndef SENTRY_KERNEL_TIMER_H
+#define SENTRY_KERNEL_TIMER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct kernel;
+
+#define TIME_NEVER UINT64_MAX /* a deadline that doesn't come */
+
+struct ktimer {
+	uint64_t deadline;  /* ns, CLOCK_MONOTONIC; [timer lock] */
+	int32_t heap_index; /* -1: not armed; [timer lock] */
+	/* Runs on the event thread without locks; must be short and must not block. May arm again.
+	 */
+	void (*func)(struct ktimer *);
+};
+
+void ktimer_init(struct ktimer *t, void (*func)(struct ktimer *));
+/* (Re)arms. TIME_NEVER cancels. */
+void ktimer_arm(struct kernel *k, struct ktimer *t, uint64_t deadline);
+/* Afterwards the function isn't running (unless the caller is the function) and will not run. */
+void ktimer_cancel(struct kernel *k, struct ktimer *t);
+
+uint64_t time_monotonic_ns(void);
+uint64_t time_realtime_ns(void);
+uint64_t time_boottime_ns(void);
+
+#endif

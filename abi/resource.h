@@ -25,10 +25,10 @@
 
 #define ABI_RLIM_INFINITY (~0ull)
 
-struct abi_rlimit64 {
+struct abi_rlimit {
 	uint64_t cur;
 	uint64_t max;
 };
-ABI_SIZE(struct abi_rlimit64, 16);
+ABI_SIZE(struct abi_rlimit, 16);
 
 #endif

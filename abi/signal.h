@@ -77,13 +77,13 @@ ABI_SIZE(struct abi_sigaction, 32);
 #define ABI_SS_AUTODISARM 0x80000000u
 #define ABI_MINSIGSTKSZ	  2048
 
-struct abi_stack_t {
+struct abi_stack {
 	uint64_t sp;
 	int32_t flags;
 	int32_t pad;
 	uint64_t size;
 };
-ABI_SIZE(struct abi_stack_t, 24);
+ABI_SIZE(struct abi_stack, 24);
 
 /* si_code: who sent it */
 #define ABI_SI_USER	0
@@ -228,7 +228,7 @@ ABI_SIZE(struct abi_sigcontext, 256);
 struct abi_ucontext {
 	uint64_t flags;
 	uint64_t link;
-	struct abi_stack_t stack;
+	struct abi_stack stack;
 	struct abi_sigcontext mcontext;
 	abi_sigset_t sigmask; /* last, so that it can grow */
 };

@@ -9,23 +9,10 @@
 
 #include <stdint.h>
 
-/* An address in a guest. Only sentry/mm/usermem.c looks inside to reach the memory behind it. */
+/* An address in a guest (sentry/mm/usermem.h). Only usermem.c looks inside. */
 typedef struct {
 	uint64_t va;
 } uaddr_t;
-
-#define UADDR(value) ((uaddr_t){(uint64_t)(value)})
-#define UADDR_NULL   UADDR(0)
-
-static inline int uaddr_is_null(uaddr_t a)
-{
-	return a.va == 0;
-}
-
-static inline uaddr_t uaddr_add(uaddr_t a, uint64_t size)
-{
-	return (uaddr_t){a.va + size};
-}
 
 #define ABI_PAGE_SHIFT 12
 #define ABI_PAGE_SIZE  (1ul << ABI_PAGE_SHIFT)

@@ -24,6 +24,7 @@ struct vfs;
 struct workers;
 
 struct syscall_entry;
+struct syscall_trace;
 
 struct kernel_config {
 	const char *hostname, *domainname; /* copied */
@@ -38,6 +39,7 @@ struct kernel {
 	const struct syscall_entry *table; /* [I] */
 	uint32_t table_count;		   /* [I] */
 	bool strace, strict;		   /* [I] */
+	const struct syscall_trace *trace; /* [I] NULL: off */
 
 	struct mutex tasks_lock;   /* RANK_TASKS: everything marked [T] */
 	struct idmap tids;	   /* [T] tid -> struct task (borrowed) */

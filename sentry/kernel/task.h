@@ -43,6 +43,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "abi/resource.h"
 #include "abi/signal.h"
 #include "base/list.h"
 #include "base/lock.h"
@@ -134,6 +135,7 @@ struct task {
 	struct memop *memops;	       /* [t] PLATFORM_MEMOPS_MAX entries, allocated at first use */
 	struct platform_report report; /* [t] of the last SYS_REPORT */
 	struct task_call call;	       /* [t] */
+	char *trace_line;	       /* [t] --strace: the call's line so far, owned */
 	atomic_bool host_dead;	       /* [a] the platform said dead */
 	atomic_bool exit_pending;      /* [a] must exit at the next look (group exit, exec, kill) */
 

@@ -180,7 +180,7 @@ enum platform_clone {
 struct platform_callbacks {
 	/* The thread is dead. killed_by_host: nobody in the sentry asked for it (an OOM kill, a
 	 * kill from outside, a guest that broke the filter). */
-	void (*dead)(void *cookie, bool killed_by_host);
+	void (*dead)(void *cookie, struct platform_thread *t, bool killed_by_host);
 	/* The platform can't go on (listener gone, zygote dead): the sentry must end the sandbox.
 	 */
 	void (*broken)(const char *why);
@@ -247,8 +247,8 @@ void platform_reply(struct platform_thread *t, const struct platform_reply *r);
 
 /*
  * Asks a thread to stop with PEV_KICKED soon. A kick is never lost: given to a STOPPED thread, or
- * to one that is just stopping with another event, it comes as PEV_KICKED after the next reply that lets
- * the thread into guest code (several kicks may come as one). Any thread.
+ * to one that is just stopping with another event, it comes as PEV_KICKED after the next reply that
+ * lets the thread into guest code (several kicks may come as one). Any thread.
  */
 void platform_kick(struct platform_thread *t);
 

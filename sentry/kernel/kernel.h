@@ -17,6 +17,7 @@
 
 struct futex_table;
 struct platform;
+struct platform_callbacks;
 struct task;
 struct thread_group;
 struct timers;
@@ -24,11 +25,17 @@ struct vfs;
 struct workers;
 
 struct syscall_entry;
+struct syscall_hooks;
 struct syscall_trace;
 
 struct kernel_config {
 	const char *hostname, *domainname; /* copied */
+	const struct syscall_entry *table;
+	uint32_t table_count;
+	const struct syscall_hooks *hooks;
 	bool strace, strict;
+	uint32_t task_max;     /* pids limit; 0: none but PID_MAX */
+	int proc_fd;	       /* a proc of the sandbox's PID namespace, or -1 */
 	uint32_t worker_count; /* 0: by the number of CPUs */
 };
 
@@ -38,6 +45,7 @@ struct kernel {
 	struct platform *platform;	   /* [I] */
 	const struct syscall_entry *table; /* [I] */
 	uint32_t table_count;		   /* [I] */
+	const struct syscall_hooks *hooks; /* [I] */
 	bool strace, strict;		   /* [I] */
 	const struct syscall_trace *trace; /* [I] NULL: off */
 
@@ -61,12 +69,28 @@ struct kernel {
 	uint64_t boot_realtime_ns;  /* [I] */
 	uint64_t boot_monotonic_ns; /* [I] */
 
+	int host_proc_fd; /* [I] a proc of the sandbox's PID namespace, or -1 */
+	int event_fd;	  /* [I] eventfd: wakes the event thread */
+
 	/* End of the sandbox: set once by kernel_exit. */
 	atomic_bool ended;
 	int32_t exit_status; /* wait status of the first process */
 };
 
+/* Also makes the VFS, timers and futex table. The platform is set afterwards, before workers start.
+ */
 struct kernel *kernel_new(const struct kernel_config *config);
+/* Once all tasks are gone and no worker runs. */
+void kernel_destroy(struct kernel *k);
+
+/* Creates the worker threads, which serve the platform until kernel_exit. */
+void workers_start(struct kernel *k);
+/* Waits for them to end. */
+void workers_join(struct kernel *k);
+/* The platform's callbacks (struct platform_callbacks). */
+extern const struct platform_callbacks kernel_platform_callbacks;
+/* For threads that are no workers (the event thread): runs the tasks that they woke. */
+void workers_run_woken(struct kernel *k);
 /* The first process has ended (or the sandbox must end): the event loop returns. Any thread. */
 void kernel_exit(struct kernel *k, int32_t wait_status);
 

@@ -103,6 +103,13 @@ struct task_wait {
 	struct file *pin; /* keeps the queue's object alive; may be NULL */
 };
 
+/* More of them; entries must not move while they are on a queue. */
+struct task_wait_chunk {
+	struct task_wait_chunk *next;
+	uint32_t count;
+	struct task_wait waits[64];
+};
+
 /*
  * What a call in progress keeps between the runs of its handler. Zeroed when a new call starts.
  * `progress` is for the handler (bytes done, phase...); `data` is freed with `data_free` when the
@@ -134,15 +141,19 @@ struct task {
 	struct platform_reply reply;   /* [t] being put together */
 	struct memop *memops;	       /* [t] PLATFORM_MEMOPS_MAX entries, allocated at first use */
 	struct platform_report report; /* [t] of the last SYS_REPORT */
-	struct task_call call;	       /* [t] */
-	char *trace_line;	       /* [t] --strace: the call's line so far, owned */
-	atomic_bool host_dead;	       /* [a] the platform said dead */
-	atomic_bool exit_pending;      /* [a] must exit at the next look (group exit, exec, kill) */
+	bool call_active;	       /* [t] the event is a call whose handler has not returned */
+	bool parked;		       /* [t] BLOCKED by a job control stop, not by the handler */
+	int64_t parked_ret;	       /* [t] what the handler had returned */
+	enum { AWAIT_REPLY, AWAIT_HANDLER } await; /* [t] whose is the next PEV_REPORT */
+	struct task_call call;			   /* [t] */
+	char *trace_line;			   /* [t] --strace: the call's line so far, owned */
+	atomic_bool host_dead;			   /* [a] the platform said dead */
+	atomic_bool exit_pending; /* [a] must exit at the next look (group exit, exec, kill) */
 
 	/* Waiting */
 	struct task_wait waits[TASK_WAITS_INLINE]; /* [t] */
-	struct task_wait *more_waits;		   /* [t] array of more_waits_capacity */
-	uint32_t wait_count, more_waits_capacity;  /* [t] */
+	struct task_wait_chunk *more_waits;	   /* [t] newest first */
+	uint32_t wait_count;			   /* [t] */
 	struct ktimer wait_timer;		   /* deadline of the wait */
 
 	/* Resources */

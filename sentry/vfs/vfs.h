@@ -41,6 +41,8 @@ struct file_ops;
 struct inode;
 struct kernel;
 struct mount;
+struct poll_table;
+struct strbuf;
 struct super_block;
 struct task;
 struct uio;

@@ -277,6 +277,12 @@ size_t platform_write(struct platform_thread *t, struct platform_mm *mm, uint64_
  */
 void *platform_window(struct platform_thread *t, uint64_t va, size_t size, bool for_write);
 void platform_window_written(struct platform_thread *t, uint64_t va, size_t size);
+/*
+ * What the windows of the present call hold from va on, for strings whose size isn't known before
+ * they are read: NULL, or where va's byte is and in *ret_size how many bytes (> 0) are there. Shared
+ * with the guest: copy first, then look.
+ */
+const void *platform_window_rest(struct platform_thread *t, uint64_t va, size_t *ret_size);
 
 /* Host ids in the sentry's PID namespace, for statistics. */
 pid_t platform_host_pid(const struct platform_thread *t);

@@ -15,9 +15,12 @@
 #include "base/lock.h"
 #include "sentry/kernel/waitqueue.h"
 
+struct devices;
 struct futex_table;
+struct hostpolls;
 struct platform;
 struct platform_callbacks;
+struct sandbox_limits;
 struct task;
 struct thread_group;
 struct timers;
@@ -62,6 +65,9 @@ struct kernel {
 	struct workers *workers;     /* [I] */
 	struct vfs *vfs;	     /* [I] */
 	struct futex_table *futexes; /* [I] */
+	struct hostpolls *hostpolls; /* [I] hostpoll.h */
+	struct devices *devices; /* [I] fs/devtmpfs: console, devpts; made by fs_register_builtin */
+	const struct sandbox_limits *limits; /* [I] fs/builtin.h; NULL: none known */
 
 	struct mutex uts_lock;		   /* RANK_LEAF */
 	char hostname[65], domainname[65]; /* uts_lock */

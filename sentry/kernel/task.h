@@ -242,6 +242,7 @@ struct session {
 	struct refcount ref;
 	int32_t sid;	     /* [I] */
 	struct tty *tty;     /* [T] controlling terminal, reference, or NULL */
+	int32_t hung_pgid;   /* [T] foreground group when the terminal was hung up, or 0 */
 	uint32_t pgrp_count; /* [T] */
 };
 

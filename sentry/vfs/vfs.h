@@ -174,6 +174,8 @@ struct file {
 	void *private;		 /* [I] of ops */
 	int32_t owner;		 /* [f] F_SETOWN */
 	struct list epitems;	 /* [f] epoll registrations (vfs/epoll.c) */
+	/* The task that opens, borrowed, only while inode_ops.open runs; NULL then: the kernel. */
+	struct task *opener;
 };
 
 struct poll_table {
@@ -245,6 +247,12 @@ void path_put(struct path *p);
 struct file *file_new(const struct path *path, uint32_t flags, const struct cred *cred);
 struct file *file_new_anon(struct kernel *k, const char *name, const struct file_ops *ops,
 			   void *private, uint32_t flags, const struct cred *cred);
+/*
+ * A path to an inode that has no place in any tree (a host descriptor), whose string is `name`.
+ * Takes the inode reference over; the reference to the path is the caller's. Opening the path again
+ * (/proc/self/fd/N) calls the inode's open.
+ */
+int vfs_path_of_inode(struct kernel *k, const char *name, struct inode *inode, struct path *ret);
 struct file *file_get(struct file *f);
 void file_put(struct file *f);
 static inline bool file_readable(const struct file *f)

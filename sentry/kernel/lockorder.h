@@ -11,7 +11,8 @@
  *	      RANK_RENAME	super_block.rename_lock
  *	        RANK_INODE	inode.lock (a directory before its children; see vfs.h)
  *	          RANK_MOUNT	vfs.mount_lock
- *	          RANK_DCACHE	dentry cache
+ *	          RANK_DCACHE	dentry cache: a bucket
+ *	            RANK_DENTRY	a dentry's name, parent and mounts; an inode's dentries
  *	            RANK_FILEPOS	file.lock: position
  *	              RANK_EPOLL	epoll instance
  *	              RANK_OBJECT	pipe, tty, eventfd, ...: one object's state
@@ -36,6 +37,7 @@ enum lock_rank {
 	RANK_INODE = 35,
 	RANK_MOUNT = 40,
 	RANK_DCACHE = 41,
+	RANK_DENTRY = 42,
 	RANK_FILEPOS = 45,
 	RANK_EPOLL = 50,
 	RANK_OBJECT = 55,

@@ -16,6 +16,16 @@
  * (vfs_permission) and done before. Names are single components, NUL-terminated, at most 255 bytes,
  * never ".", ".." or with '/'.
  *
+ * Who holds what, and who passes the lead: the operations that take a directory and a name (but for
+ * revalidate), setattr, setxattr and removexattr are called with inode.lock held and, if sb->slow,
+ * after worker_going_long. All others are called without inode.lock; getattr, readlink, permission,
+ * open, revalidate, read, write and readdir call worker_going_long themselves when they really have
+ * to ask, so that what is cached costs nothing. evict may run on any thread and must not wait long.
+ *
+ * With ABI_O_APPEND in f->flags, `write` ignores *pos, appends as one step and leaves *pos at the
+ * end of what it wrote. `read` and `write` of one seekable file run one at a time when they use the
+ * file's own position, and concurrently otherwise (pread).
+ *
  * Guards: [I] set before publication, [a] atomic, [i] inode.lock, [f] file.lock, [d] dcache lock,
  * [m] mount lock.
  */
@@ -64,6 +74,7 @@ struct path {
 #define ATTR_ATIME 0x10u
 #define ATTR_MTIME 0x20u
 #define ATTR_CTIME 0x40u /* now; set by the generic layer where a change implies it */
+#define ATTR_TOUCH 0x80u /* with ATIME and MTIME: both are "now", write permission suffices */
 struct iattr {
 	uint32_t valid;
 	uint32_t mode; /* permission bits */
@@ -135,6 +146,7 @@ struct inode {
 	void *private;					/* [I] of the file system */
 	struct list locks;	   /* [i] flock and POSIX locks (vfs/locks.c) */
 	struct waitqueue locks_wq; /* woken when a lock is released */
+	struct list aliases;	   /* [d] its dentries */
 };
 
 struct file_ops {
@@ -208,6 +220,9 @@ struct super_block {
 	struct mutex rename_lock;    /* RANK_RENAME */
 	struct dentry *root;	     /* [I] reference */
 	void *private;		     /* [I] */
+	struct kernel *kernel;	     /* [I] */
+	struct refcount objects;     /* inodes, and one for all of `ref`: the memory */
+	atomic_ullong last_ino;	     /* [a] super_next_ino */
 };
 
 /* A file system type. `mount` makes an instance; data is the mount(2) option string or NULL. */
@@ -236,6 +251,22 @@ void dentry_put(struct dentry *d);
 struct inode *dentry_inode(struct dentry *d); /* borrowed; NULL: negative */
 /* Forgets a cached name (the file system knows that it changed). */
 void dcache_invalidate(struct inode *dir, const char *name);
+
+/*
+ * Character and block devices: opening a device node whose inode has no open operation calls the
+ * open function of its number. minor_count numbers from `minor` on. -ENXIO for what isn't there.
+ */
+void vfs_register_device(struct kernel *k, bool block, uint32_t major, uint32_t minor,
+			 uint32_t minor_count, int (*open)(struct inode *, struct file *));
+
+/*
+ * Emits "." and ".." if f->pos is 0 or 1 and advances it; a file system's readdir calls this first
+ * and begins its own positions at 2. False: no room.
+ */
+bool vfs_emit_dots(struct file *f, struct dir_emit *e);
+
+/* ABI_MS_RDONLY, NOSUID, NODEV, NOEXEC, ... of the mount. */
+uint32_t mount_flags(const struct mount *m);
 
 void path_get(const struct path *p);
 void path_put(struct path *p);

@@ -28,14 +28,13 @@ struct vfs;
 struct workers;
 
 struct syscall_entry;
-struct syscall_hooks;
 struct syscall_trace;
 
 struct kernel_config {
 	const char *hostname, *domainname; /* copied */
 	const struct syscall_entry *table;
 	uint32_t table_count;
-	const struct syscall_hooks *hooks;
+	const struct syscall_trace *trace; /* used with strace */
 	bool strace, strict;
 	uint32_t task_max;     /* pids limit; 0: none but PID_MAX */
 	int proc_fd;	       /* a proc of the sandbox's PID namespace, or -1 */
@@ -48,7 +47,6 @@ struct kernel {
 	struct platform *platform;	   /* [I] */
 	const struct syscall_entry *table; /* [I] */
 	uint32_t table_count;		   /* [I] */
-	const struct syscall_hooks *hooks; /* [I] */
 	bool strace, strict;		   /* [I] */
 	const struct syscall_trace *trace; /* [I] NULL: off */
 
@@ -115,5 +113,9 @@ enum object_kind {
 };
 void object_count(enum object_kind kind, int delta);
 int64_t object_live(enum object_kind kind);
+const char *object_kind_name(enum object_kind kind);
+
+/* Makes the event thread look at kernel.ended and at what was queued for it. */
+void kernel_kick_event_thread(struct kernel *k);
 
 #endif

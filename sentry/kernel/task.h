@@ -78,9 +78,10 @@ struct sysargs {
 #define SYS_BLOCKED (-5000) /* on wait queues; run again when woken */
 #define SYS_NORET   (-5001) /* registers are taken care of in t->reply (sigreturn, exec) */
 #define SYS_REPORT                                                                                 \
-	(-5002)		   /* send t->reply, run the handler again with t->report when it is done  \
-			    */
-#define SYS_EXITED (-5003) /* the task is gone; touch nothing */
+	(-5002) /* send t->reply, run the handler again with t->report when it is done             \
+		 */
+#define SYS_EXITED	(-5003) /* the task is gone; touch nothing */
+#define SYS_AWAIT_START (-5004) /* exec: t->pt is a new thread, go on at its PEV_STARTED */
 
 enum task_state {
 	TASK_NEW,
@@ -117,6 +118,7 @@ struct task_wait_chunk {
  */
 struct task_call {
 	uint64_t nr;
+	uint64_t arg[6]; /* as the guest gave them, for runs after a report */
 	uint64_t progress[4];
 	void *data;
 	void (*data_free)(void *);
@@ -134,9 +136,10 @@ struct task {
 	char comm[TASK_COMM_SIZE]; /* [s] */
 
 	/* Running */
-	atomic_uint state;	       /* [a] enum task_state | TASK_WOKEN */
-	struct list run_link;	       /* run queue's lock */
-	struct platform_thread *pt;    /* [t]; NULL before exec of the first program */
+	atomic_uint state;    /* [a] enum task_state | TASK_WOKEN */
+	struct list run_link; /* run queue's lock */
+	struct platform_thread
+	    *pt; /* [t] to use, changed under [s] too; NULL before the first exec */
 	struct platform_event event;   /* [t] the event not yet replied to */
 	struct platform_reply reply;   /* [t] being put together */
 	struct memop *memops;	       /* [t] PLATFORM_MEMOPS_MAX entries, allocated at first use */
@@ -147,13 +150,15 @@ struct task {
 	enum { AWAIT_REPLY, AWAIT_HANDLER } await; /* [t] whose is the next PEV_REPORT */
 	struct task_call call;			   /* [t] */
 	char *trace_line;			   /* [t] --strace: the call's line so far, owned */
-	atomic_bool host_dead;			   /* [a] the platform said dead */
-	atomic_bool exit_pending; /* [a] must exit at the next look (group exit, exec, kill) */
+	atomic_bool start_pending; /* [a] PEV_STARTED came while the task was in HANDLER */
+	atomic_bool host_dead;	   /* [a] the platform said dead */
+	atomic_bool exit_pending;  /* [a] must exit at the next look (group exit, exec, kill) */
 
 	/* Waiting */
 	struct task_wait waits[TASK_WAITS_INLINE]; /* [t] */
 	struct task_wait_chunk *more_waits;	   /* [t] newest first */
 	uint32_t wait_count;			   /* [t] */
+	bool wait_armed;			   /* [t] wait_timer may be armed */
 	struct ktimer wait_timer;		   /* deadline of the wait */
 
 	/* Resources */
@@ -246,6 +251,8 @@ struct session {
 	uint32_t pgrp_count; /* [T] */
 };
 
+/* State NEW, one reference, no ids or resources yet. Takes a reference to tg. */
+struct task *task_new(struct kernel *k, struct thread_group *tg);
 struct task *task_get(struct task *t);
 void task_put(struct task *t);
 struct thread_group *tg_get(struct thread_group *tg);
@@ -254,6 +261,9 @@ void tg_put(struct thread_group *tg);
 /* Look-up by guest id; a new reference or NULL. Takes tasks_lock. */
 struct task *task_find(struct kernel *k, int32_t tid);
 struct thread_group *tg_find(struct kernel *k, int32_t tgid);
+
+/* Frees what the present call keeps (t->call.data). For the dispatch loop and exec. */
+void task_call_end(struct task *t);
 
 /* The task's credentials for somebody else than the task. A reference. */
 const struct cred *task_cred_get(struct task *t);

@@ -45,7 +45,8 @@ int64_t task_block(struct task *t, int64_t interrupted);
 
 /* Makes a blocked task's handler run again. Any thread, may be called under RANK_WAITQ. */
 void task_wake(struct task *t);
-/* The same, and a task in guest code is made to stop and look (signals). */
+/* The same, and a task in guest code is made to stop and look. The caller holds the target's
+ * siglock (which keeps t->pt in place), or owns the task. */
 void task_notify(struct task *t);
 
 /* Adds a memory operation to the reply; -ENOMEM if there are PLATFORM_MEMOPS_MAX already. */

@@ -27,6 +27,10 @@ void ktimer_arm(struct kernel *k, struct ktimer *t, uint64_t deadline);
 /* Afterwards the function isn't running (unless the caller is the function) and will not run. */
 void ktimer_cancel(struct kernel *k, struct ktimer *t);
 
+/* For the event thread: readable when a deadline has passed; then call timers_expire. */
+int ktimer_host_fd(struct kernel *k);
+void timers_expire(struct kernel *k);
+
 uint64_t time_monotonic_ns(void);
 uint64_t time_realtime_ns(void);
 uint64_t time_boottime_ns(void);

@@ -1,0 +1,647 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Workers: the host threads that run handlers, and the path of every event from the platform to its
+ * reply.
+ *
+ * One worker at a time has the *lead*: it alone waits in platform_next. It handles what it gets
+ *itself, with the lead in hand: guests that call in turn are answered without any thread being
+ *woken. A handler that is about to make a host call that may take long says so (worker_going_long),
+ *and only then another worker is woken to lead.
+ *
+ * Tasks that a handler woke sit on the run queue. The worker runs them after its own call, before
+ *it waits again, for the same reason: a wake-up of another host thread costs more than the call.
+ *Threads that don't serve the queue by themselves (the platform's reaper) wake an idle worker
+ *instead.
+ *
+ *	idle -> leading -> handling -> (leading)
+ *	  ^                  |  worker_going_long
+ *	  +------ done <-- handling without the lead
+ *
+ * An event of a task that died meanwhile is dropped. See task.h for the states.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "platform/platform.h"
+#include "sentry/kernel/kernel.h"
+#include "sentry/kernel/kernel_internal.h"
+#include "sentry/kernel/lockorder.h"
+#include "sentry/kernel/process.h"
+#include "sentry/kernel/signal.h"
+#include "sentry/kernel/syscall.h"
+#include "sentry/kernel/task.h"
+#include "sentry/kernel/task_block.h"
+#include "sentry/mm/mm.h"
+
+#define WORKER_STACK_SIZE (512u * 1024u)
+
+struct workers {
+	pthread_mutex_t lock; /* RANK_RUNQ: taken by wake-ups, takes nothing */
+	pthread_cond_t idle;
+	struct list runq;      /* [lock] struct task.run_link */
+	atomic_uint runq_size; /* written under lock */
+	bool led;	       /* [lock] some worker has the lead */
+	uint32_t idle_count;   /* [lock] */
+	uint32_t count;	       /* [I] */
+	pthread_t *threads;    /* [I] */
+};
+
+/* This thread's part. */
+static __thread struct kernel *leading;	    /* set while it has the lead */
+static __thread struct kernel *serves_runq; /* it will look at the run queue soon */
+
+struct workers *workers_new(uint32_t count)
+{
+	struct workers *w = xnew(struct workers);
+
+	pthread_mutex_init(&w->lock, NULL);
+	pthread_cond_init(&w->idle, NULL);
+	list_init(&w->runq);
+	if (!count)
+		count = (uint32_t)MAX(4l, sysconf(_SC_NPROCESSORS_ONLN) + 2);
+	w->count = count;
+	w->threads = xcalloc(count, sizeof(*w->threads));
+	return w;
+}
+
+void workers_destroy(struct workers *w)
+{
+	check(list_empty(&w->runq));
+	pthread_cond_destroy(&w->idle);
+	pthread_mutex_destroy(&w->lock);
+	free(w->threads);
+	free(w);
+}
+
+void workers_wake_all(struct kernel *k)
+{
+	pthread_mutex_lock(&k->workers->lock);
+	pthread_cond_broadcast(&k->workers->idle);
+	pthread_mutex_unlock(&k->workers->lock);
+}
+
+/* ---- run queue ---- */
+
+void workers_queue(struct task *t)
+{
+	struct workers *w = t->kernel->workers;
+
+	pthread_mutex_lock(&w->lock);
+	list_add_tail(&w->runq, &t->run_link);
+	atomic_store_explicit(&w->runq_size, w->runq_size + 1, memory_order_relaxed);
+	if (serves_runq != t->kernel)
+		pthread_cond_signal(&w->idle);
+	pthread_mutex_unlock(&w->lock);
+}
+
+static struct task *runq_pop(struct workers *w)
+{
+	struct task *t = NULL;
+
+	if (!atomic_load_explicit(&w->runq_size, memory_order_relaxed))
+		return NULL;
+	pthread_mutex_lock(&w->lock);
+	if (!list_empty(&w->runq)) {
+		t = list_first(&w->runq, struct task, run_link);
+		list_del(&t->run_link);
+		atomic_store_explicit(&w->runq_size, w->runq_size - 1, memory_order_relaxed);
+	}
+	pthread_mutex_unlock(&w->lock);
+	return t;
+}
+
+/* ---- from an event to the reply ---- */
+
+static bool is_restart(int64_t ret)
+{
+	return ret == -ERESTARTSYS || ret == -ERESTARTNOINTR || ret == -ERESTARTNOHAND ||
+	       ret == -ERESTART_RESTARTBLOCK;
+}
+
+static void reply_reset(struct task *t)
+{
+	memset(&t->reply, 0, sizeof(t->reply));
+	t->reply.memops = t->memops;
+}
+
+static struct sysargs call_args(const struct task *t)
+{
+	struct sysargs a = {.nr = t->event.call.nr};
+
+	memcpy(a.arg, t->event.call.arg, sizeof(a.arg));
+	return a;
+}
+
+static const struct syscall_entry *call_entry(const struct kernel *k, uint64_t nr)
+{
+	if (nr >= k->table_count || !k->table[nr].name)
+		return NULL;
+	return &k->table[nr];
+}
+
+static int64_t run_handler(struct task *t)
+{
+	const struct syscall_entry *entry = call_entry(t->kernel, t->event.call.nr);
+	struct sysargs a = call_args(t);
+	int64_t ret;
+
+	if (!entry)
+		return -ENOSYS;
+	ret = entry->handler(t, &a);
+	t->call.restarted = true;
+	return ret;
+}
+
+static void call_begin(struct task *t)
+{
+	memset(&t->call, 0, sizeof(t->call));
+	t->call.nr = t->event.call.nr;
+	t->call_active = true;
+	atomic_fetch_add_explicit(&t->call_count, 1, memory_order_relaxed);
+	if (unlikely(t->kernel->trace)) {
+		struct sysargs a = call_args(t);
+
+		t->kernel->trace->enter(t, &a);
+	}
+}
+
+void task_call_end(struct task *t)
+{
+	if (t->call.data) {
+		t->call.data_free(t->call.data);
+		t->call.data = NULL;
+	}
+	t->call_active = false;
+}
+
+static void call_finished(struct task *t, int64_t ret)
+{
+	if (unlikely(t->kernel->trace) && t->call_active) {
+		struct sysargs a = call_args(t);
+
+		t->kernel->trace->exit(t, &a, ret == SYS_NORET ? 0 : ret);
+	}
+	task_call_end(t);
+}
+
+/* HANDLER -> BLOCKED; false if a wake-up came in between (the flag is cleared then). */
+static bool leave_handler(struct task *t, enum task_state to)
+{
+	unsigned expected = TASK_HANDLER;
+
+	if (atomic_compare_exchange_strong(&t->state, &expected, to))
+		return true;
+	debug_check(expected == (TASK_HANDLER | TASK_WOKEN));
+	atomic_store(&t->state, TASK_HANDLER);
+	return false;
+}
+
+static bool must_exit(struct task *t)
+{
+	return atomic_load(&t->exit_pending) || atomic_load(&t->host_dead);
+}
+
+static void exit_now(struct task *t)
+{
+	task_wait_clear(t);
+	task_call_end(t);
+	mm_ops_end(t);
+	task_exit(t);
+}
+
+/*
+ * Sends the reply; the task belongs to the guest afterwards. False: it was woken, look again first.
+ * The frame that is already in the reply stays; for signals behind it the thread is made to stop
+ * again.
+ */
+static bool send_reply(struct task *t)
+{
+	struct platform_thread *pt = t->pt;
+	bool more = t->reply.frame && atomic_load(&t->sigpending);
+
+	if (!leave_handler(t, TASK_GUEST))
+		return false;
+	if (more)
+		platform_kick(pt);
+	platform_reply(pt, &t->reply);
+	return true;
+}
+
+/* A job control stop: the event stays without reply until SIGCONT or a kill. False: woken already.
+ */
+static bool park(struct task *t, int64_t ret)
+{
+	t->parked = true;
+	t->parked_ret = ret;
+	if (leave_handler(t, TASK_BLOCKED))
+		return true;
+	t->parked = false;
+	return false;
+}
+
+/* Undoes what sigsuspend and its like did to the mask. True: signals may be deliverable now. */
+static bool restore_mask(struct task *t)
+{
+	if (!t->restore_blocked)
+		return false;
+	t->restore_blocked = false;
+	signal_set_blocked(t, t->saved_blocked);
+	return true;
+}
+
+static enum signal_verdict next_signal(struct task *t, int64_t ret)
+{
+	if (t->reply.frame || (!is_restart(ret) && !atomic_load(&t->sigpending)))
+		return SIGV_NONE;
+	return signal_deliver(t, ret);
+}
+
+/*
+ * What is between the end of a handler and the reply: exit, signals, stops. Returns true when the
+ * handler is to be run again.
+ */
+static bool return_to_guest(struct task *t, int64_t ret)
+{
+	for (;;) {
+		enum signal_verdict v = must_exit(t) ? SIGV_EXIT : next_signal(t, ret);
+
+		if (v == SIGV_EXIT) {
+			exit_now(t);
+			return false;
+		}
+		if (v == SIGV_RERUN)
+			return true;
+		if (v == SIGV_STOPPED) {
+			if (park(t, ret))
+				return false;
+			continue;
+		}
+		if (v == SIGV_NONE && restore_mask(t))
+			continue;
+		if (v == SIGV_FRAME && is_restart(ret))
+			ret = t->reply.restart ? 0 : t->reply.ret;
+		if (t->call_active)
+			call_finished(t, ret);
+		t->await = AWAIT_REPLY;
+		if (!t->reply.report)
+			mm_ops_end(t);
+		if (send_reply(t))
+			return false;
+	}
+}
+
+/* A handler that must wait: parks the task. True: it was woken meanwhile, run the handler again. */
+static bool blocked_must_rerun(struct task *t)
+{
+	if (!must_exit(t) && leave_handler(t, TASK_BLOCKED))
+		return false;
+	if (must_exit(t)) {
+		exit_now(t);
+		return false;
+	}
+	return true;
+}
+
+/* Sends a reply whose report the handler waits for; wake-ups that come in between keep till then.
+ */
+static void send_for_report(struct task *t)
+{
+	t->reply.report = true;
+	t->await = AWAIT_HANDLER;
+	for (;;) {
+		if (must_exit(t)) {
+			exit_now(t);
+			return;
+		}
+		if (send_reply(t))
+			return;
+	}
+}
+
+/* Exec: waits for the new thread. True: it is there already, go on with task_started. */
+static bool already_started(struct task *t)
+{
+	for (;;) {
+		if (must_exit(t)) {
+			exit_now(t);
+			return false;
+		}
+		if (atomic_exchange(&t->start_pending, false))
+			return true;
+		if (leave_handler(t, TASK_GUEST))
+			return false;
+	}
+}
+
+static int64_t run_again(struct task *t)
+{
+	task_wait_clear(t);
+	reply_reset(t);
+	return run_handler(t);
+}
+
+/* The result of a handler (or of what stands for one). */
+static void handler_done(struct task *t, int64_t ret)
+{
+	for (;;) {
+		if (ret == SYS_EXITED)
+			return;
+		if (ret == SYS_BLOCKED) {
+			if (!blocked_must_rerun(t))
+				return;
+			ret = run_again(t);
+			continue;
+		}
+		task_wait_clear(t);
+		if (ret == SYS_REPORT) {
+			send_for_report(t);
+			return;
+		}
+		if (ret == SYS_AWAIT_START) {
+			task_call_end(t);
+			if (!already_started(t))
+				return;
+			reply_reset(t);
+			ret = task_started(t);
+			continue;
+		}
+		if (t->call_active && ret != SYS_NORET && !is_restart(ret)) {
+			t->reply.set_ret = true;
+			t->reply.ret = ret;
+		}
+		if (!return_to_guest(t, ret))
+			return;
+		ret = run_again(t);
+	}
+}
+
+static void handle_report(struct task *t)
+{
+	const struct platform_report *r = &t->event.report;
+
+	t->report = *r;
+	if (t->await == AWAIT_HANDLER) {
+		struct platform_event call = t->event;
+
+		/* The call's own arguments come back into the event for the handler's next run. */
+		call.type = PEV_CALL;
+		call.call.nr = t->call.nr;
+		memcpy(call.call.arg, t->call.arg, sizeof(call.call.arg));
+		t->event = call;
+		handler_done(t, t->call_active ? run_handler(t) : task_started(t));
+		return;
+	}
+	switch (r->step) {
+	case PREP_DONE:
+		break;
+	case PREP_MEMOP:
+		t->reply.set_ret = true;
+		t->reply.ret = mm_ops_failed(t, r->memop_index, r->error);
+		break;
+	case PREP_ORDER:
+		t->reply.set_ret = true;
+		t->reply.ret = clone_failed(t, r->error);
+		break;
+	case PREP_FRAME:
+		signal_frame_failed(t);
+		break;
+	}
+	mm_ops_end(t);
+	handler_done(t, 0);
+}
+
+/* The task is in HANDLER with t->event set. */
+static void handle_event(struct task *t)
+{
+	int64_t ret = 0;
+
+	reply_reset(t);
+	switch (t->event.type) {
+	case PEV_CALL:
+		call_begin(t);
+		memcpy(t->call.arg, t->event.call.arg, sizeof(t->call.arg));
+		ret = run_handler(t);
+		break;
+	case PEV_FAULT:
+		signal_fault(t, &t->event.fault);
+		break;
+	case PEV_STARTED:
+		ret = task_started(t);
+		break;
+	case PEV_REPORT:
+		handle_report(t);
+		return;
+	case PEV_KICKED:
+		break;
+	}
+	handler_done(t, ret);
+}
+
+/* Takes the task over for an event; false if it is on its way out. */
+static bool claim(struct task *t, unsigned from)
+{
+	unsigned expected = from;
+
+	return atomic_compare_exchange_strong(&t->state, &expected, TASK_HANDLER);
+}
+
+/*
+ * A thread may report its start while the handler that made it (exec) still owns the task; then the
+ * event is left with the task, and already_started finds it.
+ */
+static bool claim_started(struct task *t)
+{
+	for (;;) {
+		unsigned state;
+
+		if (claim(t, TASK_NEW) || claim(t, TASK_GUEST))
+			return true;
+		atomic_store(&t->start_pending, true);
+		state = task_wake_state(t);
+		if (state == TASK_HANDLER || state == TASK_QUEUED || state == TASK_DEAD)
+			return false;
+		atomic_store(&t->start_pending, false);
+	}
+}
+
+static void dispatch(const struct platform_event *ev)
+{
+	struct task *t = ev->cookie;
+
+	task_get(t);
+	if (ev->type == PEV_STARTED ? claim_started(t) : claim(t, TASK_GUEST)) {
+		t->event = *ev;
+		handle_event(t);
+	}
+	task_put(t);
+}
+
+/* Runs one task that was woken. */
+static void run_woken(struct task *t)
+{
+	task_get(t);
+	if (!claim(t, TASK_QUEUED))
+		panic("task %d on the run queue in state %x", t->tid, atomic_load(&t->state));
+	if (must_exit(t)) {
+		exit_now(t);
+	} else if (t->parked) {
+		int64_t ret = t->parked_ret;
+
+		t->parked = false;
+		if (return_to_guest(t, ret))
+			handler_done(t, run_again(t));
+	} else {
+		handler_done(t, run_again(t));
+	}
+	task_put(t);
+}
+
+void workers_run_woken(struct kernel *k)
+{
+	struct kernel *before = serves_runq;
+	struct task *t;
+
+	serves_runq = k;
+	while ((t = runq_pop(k->workers)))
+		run_woken(t);
+	serves_runq = before;
+}
+
+/* ---- what the platform calls ---- */
+
+static void platform_thread_dead(void *cookie, struct platform_thread *pt, bool killed_by_host)
+{
+	struct task *t = cookie;
+	unsigned expected;
+
+	mutex_lock(&t->tg->siglock);
+	if (t->pt != pt) {
+		/* The thread that ran the program before an exec, or of a task that has gone. */
+		mutex_unlock(&t->tg->siglock);
+		platform_thread_put(pt);
+		task_put(t);
+		return;
+	}
+	atomic_store(&t->host_dead, true);
+	mutex_unlock(&t->tg->siglock);
+	if (killed_by_host)
+		log_info("task %d: its host thread was killed from outside", t->tid);
+	expected = TASK_GUEST;
+	if (atomic_compare_exchange_strong(&t->state, &expected, TASK_QUEUED)) {
+		workers_queue(t);
+	} else {
+		expected = TASK_NEW;
+		if (atomic_compare_exchange_strong(&t->state, &expected, TASK_QUEUED))
+			workers_queue(t);
+		else
+			task_wake(t);
+	}
+	task_put(t);
+}
+
+static void platform_is_broken(const char *why)
+{
+	panic("platform: %s", why);
+}
+
+const struct platform_callbacks kernel_platform_callbacks = {
+    .dead = platform_thread_dead,
+    .broken = platform_is_broken,
+};
+
+/* ---- the threads ---- */
+
+void worker_going_long(void)
+{
+	struct kernel *k = leading;
+	struct workers *w;
+
+	if (!k)
+		return;
+	w = k->workers;
+	leading = NULL;
+	pthread_mutex_lock(&w->lock);
+	w->led = false;
+	pthread_cond_signal(&w->idle);
+	pthread_mutex_unlock(&w->lock);
+}
+
+/* Sleeps until there is a lead to take or a task to run. True: has the lead now. */
+static bool wait_for_work(struct kernel *k)
+{
+	struct workers *w = k->workers;
+	bool lead = false;
+
+	pthread_mutex_lock(&w->lock);
+	while (!atomic_load(&k->ended) && list_empty(&w->runq)) {
+		if (!w->led) {
+			w->led = true;
+			lead = true;
+			break;
+		}
+		w->idle_count++;
+		pthread_cond_wait(&w->idle, &w->lock);
+		w->idle_count--;
+	}
+	pthread_mutex_unlock(&w->lock);
+	return lead;
+}
+
+static void give_up_lead(void)
+{
+	worker_going_long();
+}
+
+static void *worker_main(void *arg)
+{
+	struct kernel *k = arg;
+	struct platform_event ev;
+
+	serves_runq = k;
+	while (!atomic_load(&k->ended)) {
+		int err;
+
+		workers_run_woken(k);
+		if (!leading) {
+			if (!wait_for_work(k))
+				continue;
+			leading = k;
+			continue; /* the run queue first */
+		}
+		err = platform_next(k->platform, &ev);
+		if (err == 0)
+			dispatch(&ev);
+		else if (err == -ENOTCONN)
+			break;
+	}
+	give_up_lead();
+	workers_run_woken(k);
+	return NULL;
+}
+
+void workers_start(struct kernel *k)
+{
+	struct workers *w = k->workers;
+	pthread_attr_t attr;
+
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, WORKER_STACK_SIZE);
+	for (uint32_t i = 0; i < w->count; i++) {
+		int err = pthread_create(&w->threads[i], &attr, worker_main, k);
+
+		if (err)
+			panic("creating a worker: %s", strerror(err));
+	}
+	pthread_attr_destroy(&attr);
+}
+
+void workers_join(struct kernel *k)
+{
+	for (uint32_t i = 0; i < k->workers->count; i++)
+		pthread_join(k->workers->threads[i], NULL);
+}

@@ -39,11 +39,11 @@ $(error MODE=$(MODE): expected release, debug, asan, ubsan, tsan or cov)
 endif
 CFLAGS_ALL := $(CFLAGS_COMMON) $(CFLAGS_MODE) $(CFLAGS)
 
-include tests/unit/unit.mk
-
 FOLDERS := $(wildcard base abi platform sentry syscalls fsgofer runsc)
 SRCS := $(filter-out platform/stub/%,$(shell find $(FOLDERS) -name '*.c' | sort))
 OBJS := $(SRCS:%.c=$(O)/%.o)
+
+include tests/unit/unit.mk
 
 .DEFAULT_GOAL := all
 .PHONY: all clean unit

@@ -1,15 +1,25 @@
+# SPDX-License-Identifier: Apache-2.0
 # Unit tests: tests/unit/test_<name>.c, a cmocka program each. UNIT_<name> lists the sources beside
-# base/ that it links.
+# base/ that it links (with fakes for the rest in the test); a test without such a list links
+# whatever it needs out of the whole. UNIT_LIBS_<name> adds libraries.
 UNIT_TESTS := $(patsubst tests/unit/test_%.c,%,$(wildcard tests/unit/test_*.c))
 BASE_SRCS := $(wildcard base/*.c)
 
+# Everything but main().
+$(O)/libcvisor.a: $(filter-out $(O)/runsc/main.o,$(OBJS))
+	@echo '  AR      $@'
+	@rm -f $@ && ar rcsT $@ $^
+
 define unit_rule
-$(O)/tests/unit/$(1): $(O)/tests/unit/test_$(1).o $$(BASE_SRCS:%.c=$(O)/%.o) $$(UNIT_$(1):%.c=$(O)/%.o)
+$(O)/tests/unit/$(1): $(O)/tests/unit/test_$(1).o $$(BASE_SRCS:%.c=$(O)/%.o) \
+		$(if $(UNIT_$(1)),$(UNIT_$(1):%.c=$(O)/%.o),$(O)/libcvisor.a)
 	@echo '  LD      $$@'
-	@$$(CC) $$(CFLAGS_ALL) $$(filter-out -static-pie,$$(LDFLAGS_MODE)) -pie -o $$@ $$^ $$(UNIT_LIBS_$(1)) -lcmocka
+	@$$(CC) $$(CFLAGS_ALL) $$(filter-out -static-pie,$$(LDFLAGS_MODE)) -pie -o $$@ $$^ \
+		$$(UNIT_LIBS_$(1)) -Wl,--as-needed $$(filter-out -l:libjemalloc_pic.a,$$(LIBS)) -lcmocka
 endef
 $(foreach t,$(UNIT_TESTS),$(eval $(call unit_rule,$(t))))
 
+.PHONY: unit
 unit: $(UNIT_TESTS:%=$(O)/tests/unit/%)
 	@for t in $(UNIT_TESTS); do timeout 60 $(O)/tests/unit/$$t || exit 1; done
 

@@ -53,7 +53,9 @@
 #include "sentry/kernel/timer.h"
 #include "sentry/kernel/waitqueue.h"
 
+struct cpu_itimer;
 struct cred;
+struct exec_state;
 struct file;
 struct files;
 struct fs_context;
@@ -161,6 +163,10 @@ struct task {
 	bool wait_armed;			   /* [t] wait_timer may be armed */
 	struct ktimer wait_timer;		   /* deadline of the wait */
 
+	/* Starting others, and other programs (fork.c, exec.c) */
+	int32_t clone_tid;	 /* [t] child of the last PORD_CLONE, or 0 */
+	struct exec_state *exec; /* [t] a program load under way */
+
 	/* Resources */
 	const struct cred *cred; /* changed by the task itself under [T], read by it freely */
 	struct mm *mm;		 /* [t] for the task, [T] for others */
@@ -168,12 +174,15 @@ struct task {
 	struct fs_context *fs;	 /* as mm */
 
 	/* Signals: sentry/kernel/signal.h */
-	uint64_t blocked;	   /* [s] mask, bit signo-1 */
-	uint64_t saved_blocked;	   /* [t] to be restored after sigsuspend, ppoll, ... */
-	bool restore_blocked;	   /* [t] */
-	struct sigqueue pending;   /* [s] directed at this thread */
-	atomic_bool sigpending;	   /* [a] worth a look: something deliverable, or a stop */
-	struct abi_stack altstack; /* [t] */
+	uint64_t blocked;		    /* [s] mask, bit signo-1 */
+	uint64_t saved_blocked;		    /* [t] to be restored after sigsuspend, ppoll, ... */
+	bool restore_blocked;		    /* [t] */
+	struct sigqueue pending;	    /* [s] directed at this thread */
+	atomic_bool sigpending;		    /* [a] worth a look: something deliverable, or a stop */
+	struct abi_stack altstack;	    /* [t] */
+	uint64_t sigwait;		    /* [s] signals that rt_sigtimedwait waits for */
+	bool stopped;			    /* [s] takes part in the present group stop */
+	struct platform_sigframe *sigframe; /* [t] of the reply; allocated at first use */
 
 	/* Futexes and exit */
 	uint64_t clear_child_tid;    /* [t] guest address or 0 */
@@ -188,6 +197,10 @@ struct task {
 	uint64_t start_time;	  /* [I] ns monotonic */
 	atomic_ullong call_count; /* [a] */
 	int32_t nice;		  /* [T] */
+	int32_t sched_policy;	  /* [T] ABI_SCHED_*; stored, the host schedules */
+	int32_t sched_priority;	  /* [T] */
+	uint64_t timer_slack_ns;  /* [t] prctl; stored */
+	uint64_t *affinity;	  /* [T] 16 words as set by sched_setaffinity; NULL: all CPUs */
 };
 
 /* A guest process. */
@@ -211,9 +224,9 @@ struct thread_group {
 	struct waitqueue child_wait; /* woken when a child changes state */
 
 	/* Exit */
-	bool exiting;		    /* [s] group exit under way; exit_code is decided */
-	bool zombie;		    /* [T] all threads are gone, not yet waited for */
-	int32_t exit_code;	    /* [s] wait status */
+	bool exiting;	   /* [s], set under [T] too; group exit under way; exit_code is decided */
+	bool zombie;	   /* [T] all threads are gone, not yet waited for */
+	int32_t exit_code; /* [s] wait status */
 	struct waitqueue exit_wait; /* woken when it becomes a zombie (pidfd, exec) */
 
 	/* Signals */
@@ -223,7 +236,12 @@ struct thread_group {
 	    actions[64]; /* [s] index signo-1. CLONE_SIGHAND only together with CLONE_THREAD */
 	enum { TG_RUNNING, TG_STOPPED } stop_state; /* [s] job control */
 	int32_t stop_signal;			    /* [s] */
-	bool wait_stopped, wait_continued;	    /* [T] news for the parent's wait */
+	uint32_t stop_count;			    /* [s] threads that have not stopped yet */
+	bool stop_reported;			    /* [T] the parent has heard of it */
+	bool killable;	       /* [s] the first process too may be killed by its own signals now */
+	uint32_t queued_count; /* [s] siginfo entries queued: RLIMIT_SIGPENDING */
+	struct waitqueue signal_wait;	   /* woken when a signal is queued (signalfd) */
+	bool wait_stopped, wait_continued; /* [T] news for the parent's wait */
 
 	/* Shared by all threads */
 	struct abi_rlimit rlimits[16];				/* [s] */
@@ -231,6 +249,11 @@ struct thread_group {
 	uint64_t itimer_real_interval;				/* [s] ns */
 	struct list posix_timers;				/* [s] */
 	atomic_ullong dead_children_utime, dead_children_stime; /* [a] ns */
+	atomic_ullong past_utime, past_stime; /* [a] ns, of host processes that it has left */
+	struct cpu_itimer *cpu_itimers;	      /* [s] ITIMER_VIRTUAL, ITIMER_PROF; NULL: never set */
+	int32_t next_timer_id;		      /* [s] timer_create */
+	uint32_t personality;		      /* [s] */
+	struct task *exec_task;		      /* [T] the thread that execs: the others must go */
 	char *exe_path;	       /* [T] of the last exec, for /proc/pid/exe and logs; owned */
 	int32_t oom_score_adj; /* [T] */
 	bool dumpable;	       /* [T] */
@@ -257,6 +280,9 @@ struct task *task_get(struct task *t);
 void task_put(struct task *t);
 struct thread_group *tg_get(struct thread_group *tg);
 void tg_put(struct thread_group *tg);
+
+/* One reference; empty, in no tree, group or map (sentry/kernel/thread_group.c). */
+struct thread_group *tg_new(struct kernel *k, int32_t tgid);
 
 /* Look-up by guest id; a new reference or NULL. Takes tasks_lock. */
 struct task *task_find(struct kernel *k, int32_t tid);

@@ -43,9 +43,9 @@ struct gofer_args {
 #define GOFER_MOUNT_MAX 1024
 
 /*
- * Confines the calling process for good, serves until all sockets hang up, and returns its exit
- * status. All descriptors that args doesn't name are closed. A set-up that fails is reported
- * through ready_fd (naming the path that was at fault) and returns 1.
+ * Confines the calling process for good, serves until all sockets hang up, and ends the process
+ * with status 0. All descriptors that args doesn't name are closed. Returns (1) only when the
+ * set-up failed, which has been reported through ready_fd, naming the path that was at fault.
  */
 int gofer_main(const struct gofer_args *args);
 

@@ -10,6 +10,11 @@ $(O)/libcvisor.a: $(filter-out $(O)/runsc/main.o,$(OBJS))
 	@echo '  AR      $@'
 	@rm -f $@ && ar rcsT $@ $^
 
+GOFER_SERVER_SRCS := fsgofer/server.c fsgofer/handles.c fsgofer/names.c fsgofer/attrs.c \
+	fsgofer/xattrs.c fsgofer/readdir.c
+UNIT_gofer_protocol := fsgofer/handles.c
+UNIT_gofer_server := $(GOFER_SERVER_SRCS)
+
 define unit_rule
 $(O)/tests/unit/$(1): $(O)/tests/unit/test_$(1).o $$(BASE_SRCS:%.c=$(O)/%.o) \
 		$(if $(UNIT_$(1)),$(UNIT_$(1):%.c=$(O)/%.o),$(O)/libcvisor.a)

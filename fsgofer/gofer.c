@@ -29,7 +29,11 @@ struct gofer {
 	struct gofer_server server;
 	struct gofer_conn *conns; /* args->socket_count */
 	pthread_t *threads;	  /* one for each connection but the first */
-	pthread_barrier_t go;	  /* threads wait here until the filter is loaded */
+	/*
+	 * Threads wait here twice: when they have started (which takes calls that the filter
+	 * forbids), and then until the filter is loaded.
+	 */
+	pthread_barrier_t barrier;
 	int proc_fd;
 	int log_fd;
 };
@@ -85,7 +89,8 @@ static void *serve_thread(void *arg)
 	struct gofer_conn *c = arg;
 	struct gofer *g = container_of(c->server, struct gofer, server);
 
-	pthread_barrier_wait(&g->go);
+	pthread_barrier_wait(&g->barrier);
+	pthread_barrier_wait(&g->barrier);
 	gofer_serve(c);
 	return NULL;
 }
@@ -96,13 +101,16 @@ static int start_threads(struct gofer *g, struct confine_error *e)
 	pthread_attr_t attr;
 	int err = 0;
 
-	pthread_barrier_init(&g->go, NULL, (unsigned)count);
+	pthread_barrier_init(&g->barrier, NULL, (unsigned)count);
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, THREAD_STACK_SIZE);
 	for (size_t i = 1; i < count && !err; i++)
 		err = pthread_create(&g->threads[i], &attr, serve_thread, &g->conns[i]);
 	pthread_attr_destroy(&attr);
-	return err ? confine_fail(e, err, "gofer: starting threads") : 0;
+	if (err)
+		return confine_fail(e, err, "gofer: starting threads");
+	pthread_barrier_wait(&g->barrier);
+	return 0;
 }
 
 static int set_up_server(struct gofer *g, int handle_max, struct confine_error *e)
@@ -162,7 +170,8 @@ int gofer_main(const struct gofer_args *args)
 	}
 	/* Not an error for the gofer if runsc is gone: the sentry may be there. */
 	fd_write_all(args->ready_fd, "", 1);
-	serve_thread(&g.conns[0]);
+	pthread_barrier_wait(&g.barrier);
+	gofer_serve(&g.conns[0]);
 	for (size_t i = 1; i < args->socket_count; i++)
 		pthread_join(g.threads[i], NULL);
 	_exit(0);

@@ -9,11 +9,13 @@
  *
  * Why sockets and not shared memory: the kernel copies each message, so what was checked is what
  * is used: there is no second fetch for the other side to change in between, and no ring indices
- * to validate. A request costs two host calls a side (send, receive). Measured with the bench in
- * tests/unit/test_gofer_server.c (2-core VM, Linux 6.18): see GOFER_COST below. The calls that
- * must be fast (read, write, mmap of an open file, stat of a cached path) send no message at all,
- * so shared memory would only speed up cold lookups, whose cost is the hand-over between CPUs
- * anyway.
+ * to validate. A request costs two host calls a side (send, receive). Measured with
+ * `test_gofer_server bench` (2-core VM, Linux 6.18): GETATTR takes 18 us the round trip when the
+ * two threads wake on different CPUs and 4.6 us when they share one, of which the work itself is
+ * 0.7 us; OPEN with its descriptor 32 and 6.8 us. So nearly all of it is the hand-over between
+ * threads, which shared memory with a futex would pay as well, and only a spinning gofer would
+ * not. The calls that must be fast (read, write, mmap of an open file, stat of a cached path) send
+ * no message at all.
  *
  * Messages. A fixed-size structure that starts with struct gofer_header, then (where the structure
  * says so) a tail: names as NUL-terminated strings, then bytes. All integers are native, both

@@ -14,6 +14,8 @@ GOFER_SERVER_SRCS := fsgofer/server.c fsgofer/handles.c fsgofer/names.c fsgofer/
 	fsgofer/xattrs.c fsgofer/readdir.c
 UNIT_gofer_protocol := fsgofer/handles.c
 UNIT_gofer_server := $(GOFER_SERVER_SRCS)
+UNIT_gofer_process := $(GOFER_SERVER_SRCS) fsgofer/gofer.c fsgofer/confine.c fsgofer/filter.c
+UNIT_LIBS_gofer_process := -lseccomp
 
 define unit_rule
 $(O)/tests/unit/$(1): $(O)/tests/unit/test_$(1).o $$(BASE_SRCS:%.c=$(O)/%.o) \

@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The wiring: the one place that knows platform, sentry, system calls and gofer at once.
+ *
+ * Order, and why:
+ *	1. the platform, while there is one thread and nothing secret in memory (its zygote is a
+ *child);
+ *	2. the kernel with its file system types, the container's mounts (the gofer answers
+ *already);
+ *	3. confinement: no capabilities, the sentry's filter. Nothing of the guest's was looked at
+ *so far but names in config.json;
+ *	4. threads, which inherit the filter;
+ *	5. the first process: its program is found and loaded, so that `create` can report what is
+ *wrong;
+ *	6. READY. This thread becomes the event thread: terminals, host files, timers, control
+ *socket. The process ends when the first guest process has (or when something that it can't do
+ *without is gone); as process 1 of its PID namespace it takes every stub process along.
+ */
+#include "runsc/boot.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "abi/poll.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/strbuf.h"
+#include "platform/platform.h"
+#include "sentry/fs/builtin.h"
+#include "sentry/fs/gofer/gofer_fs.h"
+#include "sentry/kernel/kernel.h"
+#include "sentry/kernel/klog.h"
+#include "sentry/kernel/process.h"
+#include "sentry/kernel/task.h"
+#include "sentry/kernel/timer.h"
+#include "sentry/kernel/unsupported.h"
+#include "sentry/tty/tty.h"
+#include "syscalls/copyplan.h"
+#include "syscalls/strace.h"
+#include "syscalls/table.h"
+
+#define SPARE_STUBS 2
+
+void boot_fail(struct boot *b, enum sandbox_error_kind kind, int err, const char *fmt, ...)
+{
+	char text[900];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	sandbox_report_error(b->args->sync_fd, kind, err, "%s", text);
+	_exit(1);
+}
+
+static void make_platform(struct boot *b)
+{
+	const char *name = b->args->options->platform, *why = NULL;
+	struct platform_config config = {
+	    .name = strcmp(name, "auto") ? name : NULL,
+	    .callbacks = &kernel_platform_callbacks,
+	    .copyplans = syscall_copyplans,
+	    .copyplan_count = SYSCALL_COUNT,
+	    .spare_count = SPARE_STUBS,
+	};
+	int err = platform_new(&config, &b->platform, &why);
+
+	if (err)
+		boot_fail(b, SANDBOX_ERROR_OTHER, err, "starting platform %s: %s", name,
+			  why ? why : "unknown reason");
+}
+
+static int64_t number_or(const struct oci_number *n, int64_t absent)
+{
+	return n->present ? n->value : absent;
+}
+
+static const struct sandbox_limits *limits_of(const struct oci_resources *r)
+{
+	struct sandbox_limits *l = xnew(struct sandbox_limits);
+
+	l->memory_max = (uint64_t)MAX((int64_t)0, number_or(&r->memory_limit, 0));
+	l->memory_swap = (uint64_t)MAX((int64_t)0, number_or(&r->memory_swap, 0));
+	l->cpu_quota = number_or(&r->cpu_quota, 0);
+	l->cpu_period = (uint64_t)number_or(&r->cpu_period, 100000);
+	l->cpu_shares = (uint64_t)number_or(&r->cpu_shares, 0);
+	l->pids_max = number_or(&r->pids_limit, 0);
+	if (r->cpuset_cpus)
+		snprintf(l->cpuset, sizeof(l->cpuset), "%s", r->cpuset_cpus);
+	return l;
+}
+
+static void make_kernel(struct boot *b)
+{
+	const struct runsc_options *o = b->args->options;
+	int64_t pids = number_or(&b->spec->resources.pids_limit, 0);
+	struct kernel_config config = {
+	    .hostname = b->spec->hostname,
+	    .domainname = b->spec->domainname,
+	    .table = syscall_table,
+	    .table_count = SYSCALL_COUNT,
+	    .trace = &strace_hooks,
+	    .strace = o->strace,
+	    .strict = o->strict,
+	    .task_max = pids > 0 && pids < PID_MAX ? (uint32_t)pids : 0,
+	    .proc_fd = b->args->proc_fd,
+	};
+
+	b->kernel = kernel_new(&config);
+	b->kernel->platform = b->platform;
+	b->kernel->limits = limits_of(&b->spec->resources);
+	fs_register_builtin(b->kernel);
+}
+
+/* ---- the event thread ---- */
+
+static void timer_ready(struct hostpoll *hp, uint32_t events)
+{
+	(void)events;
+	timers_expire(container_of(hp, struct boot, timer)->kernel);
+}
+
+static void event_ready(struct hostpoll *hp, uint32_t events)
+{
+	uint64_t count;
+	ssize_t n = read(hp->fd, &count, sizeof(count));
+
+	(void)events;
+	(void)n; /* only there to wake us */
+}
+
+static void winch_ready(struct hostpoll *hp, uint32_t events)
+{
+	struct boot *b = container_of(hp, struct boot, winch);
+	struct signalfd_siginfo si;
+
+	(void)events;
+	while (read(hp->fd, &si, sizeof(si)) == (ssize_t)sizeof(si))
+		if (b->console)
+			console_resized(b->console);
+}
+
+void boot_watch(struct boot *b, struct hostpoll *hp, int fd,
+		void (*func)(struct hostpoll *, uint32_t))
+{
+	int err;
+
+	hp->fd = fd;
+	hp->func = func;
+	err = hostpoll_add(b->kernel, hp);
+	if (err)
+		boot_fail(b, SANDBOX_ERROR_OTHER, err, "watching a descriptor");
+	hostpoll_arm(b->kernel, hp, ABI_POLLIN | HOSTPOLL_STAY);
+}
+
+static void watch_events(struct boot *b)
+{
+	sigset_t set;
+	int fd;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGWINCH);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (fd < 0)
+		boot_fail(b, SANDBOX_ERROR_OTHER, -errno, "signalfd");
+	boot_watch(b, &b->winch, fd, winch_ready);
+	boot_watch(b, &b->timer, ktimer_host_fd(b->kernel), timer_ready);
+	boot_watch(b, &b->event, b->kernel->event_fd, event_ready);
+}
+
+static void event_loop(struct boot *b)
+{
+	struct kernel *k = b->kernel;
+
+	while (!atomic_load(&k->ended)) {
+		hostpoll_dispatch(k, -1);
+		workers_run_woken(k);
+	}
+}
+
+/* ---- the end ---- */
+
+static void print_stats(struct boot *b)
+{
+	struct strbuf sb = STRBUF_INIT;
+	char *line, *save = NULL;
+
+	boot_stats(b, &sb);
+	if (sb.data)
+		for (line = strtok_r(sb.data, "\n", &save); line;
+		     line = strtok_r(NULL, "\n", &save))
+			log_write(LOG_DEBUG, "stats: %s", line);
+	strbuf_free(&sb);
+}
+
+static int exit_code(int32_t wait_status)
+{
+	if (WIFSIGNALED(wait_status))
+		return 128 + WTERMSIG(wait_status);
+	return WEXITSTATUS(wait_status);
+}
+
+/* Whether guest objects are left although every task is gone: a leak of ours. */
+static bool leaked(void)
+{
+	static const enum object_kind of_tasks[] = {OBJ_TASK, OBJ_TG, OBJ_MM, OBJ_FILES, OBJ_FS};
+	bool bad = false;
+
+	for (size_t i = 0; i < array_count(of_tasks); i++) {
+		int64_t n = object_live(of_tasks[i]);
+
+		if (n) {
+			log_error("leak: %lld objects of kind %s at exit", (long long)n,
+				  object_kind_name(of_tasks[i]));
+			bad = true;
+		}
+	}
+	return bad;
+}
+
+static void finish(struct boot *b) __noreturn;
+static void finish(struct boot *b)
+{
+	int code = exit_code(b->kernel->exit_status);
+
+	if (b->args->options->debug)
+		print_stats(b);
+#ifdef DEBUG
+	workers_join(b->kernel);
+	platform_destroy(b->platform);
+	if (leaked())
+		code = 70; /* EX_SOFTWARE: a test that sees it fails */
+#else
+	(void)leaked;
+#endif
+	_exit(code);
+}
+
+void sandbox_main(const struct sandbox_args *args)
+{
+	struct boot b = {.args = args, .spec = args->spec, .created_ns = time_monotonic_ns()};
+	int err;
+
+	log_setup(log_fd(), args->options->log_json, args->options->log_level, "sentry");
+	make_platform(&b);
+	make_kernel(&b);
+	b.gofer = gofer_client_new(b.kernel, args->gofer_fds, SANDBOX_GOFER_CONNECTIONS);
+	boot_mounts(&b);
+	watch_events(&b);
+	err = boot_confine();
+	if (err)
+		boot_fail(&b, SANDBOX_ERROR_OTHER, err, "confining the sentry");
+	err = platform_start(b.platform);
+	if (err)
+		boot_fail(&b, SANDBOX_ERROR_OTHER, err, "starting the platform's threads");
+	boot_init_process(&b);
+	workers_start(b.kernel);
+	boot_control_start(&b);
+	klog_printf("cvisor: container %s is ready", args->id);
+	if (sandbox_report_ready(args->sync_fd))
+		_exit(1); /* whoever created us is gone */
+	event_loop(&b);
+	finish(&b);
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Inside the sandbox process: what boot.c puts together and its parts share. The order of boot is
+ * in boot.c.
+ */
+#ifndef RUNSC_BOOT_H
+#define RUNSC_BOOT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "runsc/sandbox.h"
+#include "sentry/kernel/hostpoll.h"
+#include "sentry/vfs/vfs.h"
+
+struct gofer_client;
+struct init_config;
+struct kernel;
+struct platform;
+struct strbuf;
+struct task;
+struct tty;
+
+struct boot {
+	const struct sandbox_args *args;
+	const struct oci_spec *spec;
+	struct kernel *kernel;
+	struct platform *platform;
+	struct gofer_client *gofer;
+	struct path root;    /* of the container */
+	struct task *init;   /* loaded, not yet started; NULL once it runs */
+	struct tty *console; /* or NULL */
+	uint64_t created_ns; /* monotonic: when sandbox_main began */
+	struct hostpoll control, timer, event, winch;
+};
+
+/* Tells `create` what failed and ends the process. */
+void boot_fail(struct boot *b, enum sandbox_error_kind kind, int err, const char *fmt, ...)
+    __printf(4, 5) __noreturn;
+
+/* boot_mounts.c: the container's tree, from config.json. Ends the process on failure. */
+void boot_mounts(struct boot *b);
+
+/* boot_process.c: the first process, from config.json. Ends the process on failure. */
+void boot_init_process(struct boot *b);
+
+/* Calls func on the event thread whenever fd is readable. Ends the process on failure. */
+void boot_watch(struct boot *b, struct hostpoll *hp, int fd,
+		void (*func)(struct hostpoll *, uint32_t));
+
+/* boot_control.c: counters as lines of "name value". */
+void boot_stats(struct boot *b, struct strbuf *out);
+/* boot_control.c: serves the control socket on the event thread. */
+void boot_control_start(struct boot *b);
+
+/*
+ * boot_filter.c: drops every capability, sets no_new_privs and installs the sentry's filter. Before
+ * any other thread exists; they inherit it. 0 or negative errno.
+ */
+int boot_confine(void);
+
+#endif

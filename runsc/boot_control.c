@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The control socket's server, on the event thread: one connection, one request, one reply. What
+ * comes in is checked as control.h says; nothing here waits for a guest.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "abi/signal.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/strbuf.h"
+#include "platform/platform.h"
+#include "runsc/boot.h"
+#include "runsc/control.h"
+#include "sentry/kernel/cred.h"
+#include "sentry/kernel/kernel.h"
+#include "sentry/kernel/process.h"
+#include "sentry/kernel/signal.h"
+#include "sentry/kernel/task.h"
+#include "sentry/kernel/unsupported.h"
+#include "sentry/mm/mm.h"
+#include "sentry/mm/usermem.h"
+#include "sentry/tty/tty.h"
+
+#define PS_ROWS_MAX (CONTROL_PAYLOAD_MAX / sizeof(struct control_ps_row))
+
+struct answer {
+	struct control_reply head;
+	struct strbuf payload;
+};
+
+static int do_start(struct boot *b)
+{
+	struct task *init = b->init;
+
+	if (!init)
+		return -EALREADY;
+	b->init = NULL;
+	return task_start_init(init);
+}
+
+/* A signal from outside the container: the kernel's to the guest, who sees no sender. */
+static int do_kill(struct boot *b, const struct control_request *r)
+{
+	struct kernel *k = b->kernel;
+	struct abi_siginfo info = {.si_signo = r->kill.signo, .si_code = ABI_SI_USER};
+	struct thread_group *tg;
+	int err;
+
+	if (r->kill.signo < 1 || r->kill.signo > 64)
+		return -EINVAL;
+	if (r->kill.all)
+		return signal_send_all(k, r->kill.signo, &info);
+	tg = tg_find(k, r->kill.pid ? r->kill.pid : 1);
+	if (!tg)
+		return -ESRCH;
+	err = signal_send_group_from_outside(tg, r->kill.signo, &info);
+	tg_put(tg);
+	return err;
+}
+
+static uint32_t tty_number(struct task *t)
+{
+	struct tty *tty = tty_of_task(t);
+	uint64_t rdev;
+
+	if (!tty)
+		return 0;
+	rdev = tty_rdev(tty);
+	tty_put(tty);
+	return rdev >> 8 == 136 ? (uint32_t)(rdev & 0xff) + 1 : ~0u;
+}
+
+/* The command line from the process's memory: the guest's, so cut and cleaned. */
+static void fill_args(struct task *t, char *out, size_t size)
+{
+	struct mm *mm = task_mm_get(t);
+	uint64_t start, end;
+	ssize_t n;
+
+	out[0] = '\0';
+	if (!mm)
+		return;
+	mm_lock(mm);
+	start = mm_layout(mm)->arg_start;
+	end = mm_layout(mm)->arg_end;
+	mm_unlock(mm);
+	n = end > start ? (ssize_t)MIN(end - start, (uint64_t)size - 1) : 0;
+	n = n ? read_task_memory(t, uaddr(start), out, (size_t)n) : 0;
+	mm_put(mm);
+	if (n < 0)
+		n = 0;
+	while (n > 0 && out[n - 1] == '\0')
+		n--;
+	for (ssize_t i = 0; i < n; i++)
+		if ((unsigned char)out[i] < 0x20)
+			out[i] = ' ';
+	out[n] = '\0';
+}
+
+static void fill_row(struct boot *b, struct thread_group *tg, struct task *t,
+		     struct control_ps_row *row)
+{
+	const struct cred *c = task_cred_get(t);
+	struct kernel *k = b->kernel;
+
+	memset(row, 0, sizeof(*row));
+	row->pid = tg->tgid;
+	mutex_lock(&k->tasks_lock);
+	row->ppid = tg->parent ? tg->parent->tgid : 0;
+	mutex_unlock(&k->tasks_lock);
+	row->uid = c->euid;
+	cred_put(c);
+	row->tty = tty_number(t);
+	row->start_seconds =
+	    (int64_t)((k->boot_realtime_ns + t->start_time - k->boot_monotonic_ns) / 1000000000ull);
+	row->cpu_ms = tg_cpu_time_ns(tg) / 1000000ull;
+	mutex_lock(&tg->siglock);
+	memcpy(row->comm, t->comm, sizeof(row->comm));
+	mutex_unlock(&tg->siglock);
+	row->comm[sizeof(row->comm) - 1] = '\0';
+	fill_args(t, row->args, sizeof(row->args));
+}
+
+/* The next process after *pid: references, or false. */
+static bool next_process(struct kernel *k, int32_t *pid, struct thread_group **ret_tg,
+			 struct task **ret_task)
+{
+	bool found = false;
+	struct task *t;
+	int64_t id;
+
+	mutex_lock(&k->tasks_lock);
+	for (id = idmap_next(&k->tids, (uint32_t)*pid + 1, (void **)&t); id >= 0;
+	     id = idmap_next(&k->tids, (uint32_t)id + 1, (void **)&t)) {
+		if (t->tg->tgid != id)
+			continue;
+		*pid = (int32_t)id;
+		*ret_tg = tg_get(t->tg);
+		*ret_task = task_get(t);
+		found = true;
+		break;
+	}
+	mutex_unlock(&k->tasks_lock);
+	return found;
+}
+
+static int do_ps(struct boot *b, const struct control_request *r, struct answer *a)
+{
+	int32_t pid = r->ps.after_pid;
+	struct thread_group *tg;
+	struct task *t;
+	size_t rows = 0;
+
+	if (pid < 0 || pid >= PID_MAX)
+		return -EINVAL;
+	while (next_process(b->kernel, &pid, &tg, &t)) {
+		struct control_ps_row row;
+
+		if (rows == PS_ROWS_MAX) {
+			a->head.more = 1;
+			task_put(t);
+			tg_put(tg);
+			break;
+		}
+		fill_row(b, tg, t, &row);
+		strbuf_add(&a->payload, &row, sizeof(row));
+		rows++;
+		task_put(t);
+		tg_put(tg);
+	}
+	return 0;
+}
+
+void boot_stats(struct boot *b, struct strbuf *out)
+{
+	struct platform_stats s;
+
+	platform_get_stats(b->platform, &s);
+#define ROW(name) strbuf_addf(out, #name " %" PRIu64 "\n", s.name)
+	ROW(calls);
+	ROW(faults);
+	ROW(kicks);
+	ROW(reports);
+	ROW(doorbells);
+	ROW(window_reads);
+	ROW(window_writes);
+	ROW(vm_reads);
+	ROW(vm_writes);
+	ROW(forks);
+	ROW(threads);
+	ROW(execs);
+	ROW(reaped);
+	ROW(memops);
+	ROW(addfds);
+#undef ROW
+	for (int i = 0; i < OBJ_KINDS; i++)
+		strbuf_addf(out, "objects_%s %" PRId64 "\n", object_kind_name(i), object_live(i));
+	unsupported_print(out);
+}
+
+static int serve(struct boot *b, const struct control_request *r, const void *payload,
+		 struct answer *a)
+{
+	switch (r->op) {
+	case CONTROL_START:
+		return do_start(b);
+	case CONTROL_KILL:
+		return do_kill(b, r);
+	case CONTROL_PS:
+		return do_ps(b, r, a);
+	case CONTROL_STATS:
+		boot_stats(b, &a->payload);
+		return 0;
+	default:
+		(void)payload;
+		return -EOPNOTSUPP;
+	}
+}
+
+static bool peer_allowed(struct boot *b, int fd)
+{
+	struct ucred peer;
+	socklen_t size = sizeof(peer);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
+		return false;
+	return peer.uid == 0 || peer.uid == b->args->owner_uid || peer.uid == SANDBOX_UID;
+}
+
+static void answer_and_close(int fd, struct answer *a)
+{
+	struct strbuf packet = STRBUF_INIT;
+
+	if (a->payload.size > CONTROL_PAYLOAD_MAX)
+		a->payload.size = CONTROL_PAYLOAD_MAX;
+	a->head.size = (uint32_t)a->payload.size;
+	strbuf_add(&packet, &a->head, sizeof(a->head));
+	if (a->payload.size)
+		strbuf_add(&packet, a->payload.data, a->payload.size);
+	if (send(fd, packet.data, packet.size, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+		log_warn("control: answering: %s", strerror(errno));
+	strbuf_free(&packet);
+}
+
+/* One connection: whoever connects and doesn't send at once is waited for a second at most. */
+static void serve_connection(struct boot *b, int fd)
+{
+	struct answer a = {.head = {.magic = CONTROL_MAGIC, .version = CONTROL_VERSION}};
+	struct timeval limit = {.tv_sec = 1};
+	struct control_request r;
+	char *packet;
+	ssize_t n;
+
+	if (!peer_allowed(b, fd))
+		return;
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+	packet = xmalloc(CONTROL_REQUEST_MAX + 1);
+	n = recv(fd, packet, CONTROL_REQUEST_MAX + 1, 0);
+	if (n > 0) {
+		a.head.err = control_check_request(packet, (size_t)n, &r);
+		if (!a.head.err) {
+			a.head.op = r.op;
+			a.head.err = serve(b, &r, packet + sizeof(r), &a);
+		}
+		answer_and_close(fd, &a);
+	}
+	strbuf_free(&a.payload);
+	free(packet);
+}
+
+static void control_ready(struct hostpoll *hp, uint32_t events)
+{
+	struct boot *b = container_of(hp, struct boot, control);
+	int fd;
+
+	(void)events;
+	while ((fd = accept4(hp->fd, NULL, NULL, SOCK_CLOEXEC)) >= 0) {
+		serve_connection(b, fd);
+		close(fd);
+	}
+}
+
+void boot_control_start(struct boot *b)
+{
+	boot_watch(b, &b->control, b->args->control_fd, control_ready);
+}

@@ -43,9 +43,7 @@
 #include "sentry/kernel/timer.h"
 #include "sentry/kernel/unsupported.h"
 #include "sentry/tty/tty.h"
-#include "syscalls/copyplan.h"
-#include "syscalls/strace.h"
-#include "syscalls/table.h"
+#include "syscalls/syscalls.h"
 
 #define SPARE_STUBS 2
 
@@ -67,8 +65,8 @@ static void make_platform(struct boot *b)
 	struct platform_config config = {
 	    .name = strcmp(name, "auto") ? name : NULL,
 	    .callbacks = &kernel_platform_callbacks,
-	    .copyplans = syscall_copyplans,
-	    .copyplan_count = SYSCALL_COUNT,
+	    .copyplans = syscall_copyplans_new(), /* kept for good */
+	    .copyplan_count = SYSCALL_TABLE_COUNT,
 	    .spare_count = SPARE_STUBS,
 	};
 	int err = platform_new(&config, &b->platform, &why);
@@ -106,8 +104,8 @@ static void make_kernel(struct boot *b)
 	    .hostname = b->spec->hostname,
 	    .domainname = b->spec->domainname,
 	    .table = syscall_table,
-	    .table_count = SYSCALL_COUNT,
-	    .trace = &strace_hooks,
+	    .table_count = SYSCALL_TABLE_COUNT,
+	    .trace = &syscall_strace,
 	    .strace = o->strace,
 	    .strict = o->strict,
 	    .task_max = pids > 0 && pids < PID_MAX ? (uint32_t)pids : 0,

@@ -204,7 +204,7 @@ void boot_stats(struct boot *b, struct strbuf *out)
 #undef ROW
 	for (int i = 0; i < OBJ_KINDS; i++)
 		strbuf_addf(out, "objects_%s %" PRId64 "\n", object_kind_name(i), object_live(i));
-	unsupported_print(out);
+	unsupported_report(out);
 }
 
 static int serve(struct boot *b, const struct control_request *r, const void *payload,

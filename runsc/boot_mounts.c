@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "abi/mount.h"
+#include "abi/fcntl.h"
 #include "abi/stat.h"
 #include "base/log.h"
 #include "runsc/boot.h"

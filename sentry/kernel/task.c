@@ -13,6 +13,7 @@
 #include "sentry/kernel/kernel_internal.h"
 #include "sentry/kernel/lockorder.h"
 #include "sentry/kernel/task_block.h"
+#include "sentry/mm/mm.h"
 #include "sentry/vfs/vfs.h"
 
 static void wait_timer_fired(struct ktimer *timer)
@@ -255,4 +256,14 @@ int task_add_memop(struct task *t, const struct memop *op)
 	t->memops[t->reply.memop_count++] = *op;
 	t->reply.memops = t->memops;
 	return 0;
+}
+
+struct mm *task_mm_get(struct task *t)
+{
+	struct mm *mm;
+
+	mutex_lock(&t->kernel->tasks_lock);
+	mm = t->mm ? mm_get(t->mm) : NULL;
+	mutex_unlock(&t->kernel->tasks_lock);
+	return mm;
 }

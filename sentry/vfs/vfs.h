@@ -344,6 +344,13 @@ int vfs_mount_root(struct kernel *k, struct super_block *sb, uint32_t flags, con
 /* For boot: resolves below `root` without a task, creating missing directories if make is set. */
 int vfs_lookup_at_root(struct kernel *k, const struct path *root, const char *name, bool make,
 		       struct path *ret);
+/* The same for a mount point that is a file: made empty if missing, its directories too. */
+int vfs_make_file_at_root(struct kernel *k, const struct path *root, const char *name,
+			  struct path *ret);
+/* A bind mount of what `from` names onto `where` with these flags of its own (boot, mount(2)). */
+int vfs_bind(struct kernel *k, const struct path *from, const struct path *where, uint32_t flags,
+	     bool recursive);
+void mount_set_flags(struct mount *m, uint32_t flags);
 struct vfs *vfs_new(struct kernel *k);
 void vfs_destroy(struct vfs *v);
 uint64_t vfs_next_dev(struct kernel *k); /* an anonymous device number */

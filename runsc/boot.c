@@ -146,7 +146,7 @@ static void winch_ready(struct hostpoll *hp, uint32_t events)
 			console_resized(b->console);
 }
 
-void boot_watch(struct boot *b, struct hostpoll *hp, int fd,
+void boot_watch(struct boot *b, struct hostpoll *hp, int fd, uint32_t events,
 		void (*func)(struct hostpoll *, uint32_t))
 {
 	int err;
@@ -156,7 +156,19 @@ void boot_watch(struct boot *b, struct hostpoll *hp, int fd,
 	err = hostpoll_add(b->kernel, hp);
 	if (err)
 		boot_fail(b, SANDBOX_ERROR_OTHER, err, "watching a descriptor");
-	hostpoll_arm(b->kernel, hp, ABI_POLLIN | HOSTPOLL_STAY);
+	hostpoll_arm(b->kernel, hp, events | HOSTPOLL_STAY);
+}
+
+/* Without its gofer the container has no files: fail-stop. */
+static void gofer_ready(struct hostpoll *hp, uint32_t events)
+{
+	struct gofer_watch *w = container_of(hp, struct gofer_watch, hp);
+
+	if (!(events & (ABI_POLLHUP | ABI_POLLERR)))
+		return;
+	hostpoll_remove(w->boot->kernel, hp);
+	log_error("the gofer is gone: ending the sandbox");
+	kernel_exit(w->boot->kernel, SIGKILL);
 }
 
 static void watch_events(struct boot *b)
@@ -164,15 +176,19 @@ static void watch_events(struct boot *b)
 	sigset_t set;
 	int fd;
 
+	for (int i = 0; i < SANDBOX_GOFER_CONNECTIONS; i++) {
+		b->gofer_watch[i].boot = b;
+		boot_watch(b, &b->gofer_watch[i].hp, b->args->gofer_fds[i], 0, gofer_ready);
+	}
 	sigemptyset(&set);
 	sigaddset(&set, SIGWINCH);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (fd < 0)
 		boot_fail(b, SANDBOX_ERROR_OTHER, -errno, "signalfd");
-	boot_watch(b, &b->winch, fd, winch_ready);
-	boot_watch(b, &b->timer, ktimer_host_fd(b->kernel), timer_ready);
-	boot_watch(b, &b->event, b->kernel->event_fd, event_ready);
+	boot_watch(b, &b->winch, fd, ABI_POLLIN, winch_ready);
+	boot_watch(b, &b->timer, ktimer_host_fd(b->kernel), ABI_POLLIN, timer_ready);
+	boot_watch(b, &b->event, b->kernel->event_fd, ABI_POLLIN, event_ready);
 }
 
 static void event_loop(struct boot *b)

@@ -32,6 +32,10 @@ struct boot {
 	struct tty *console; /* or NULL */
 	uint64_t created_ns; /* monotonic: when sandbox_main began */
 	struct hostpoll control, timer, event, winch;
+	struct gofer_watch {
+		struct hostpoll hp;
+		struct boot *boot;
+	} gofer_watch[SANDBOX_GOFER_CONNECTIONS];
 };
 
 /* Tells `create` what failed and ends the process. */
@@ -44,8 +48,9 @@ void boot_mounts(struct boot *b);
 /* boot_process.c: the first process, from config.json. Ends the process on failure. */
 void boot_init_process(struct boot *b);
 
-/* Calls func on the event thread whenever fd is readable. Ends the process on failure. */
-void boot_watch(struct boot *b, struct hostpoll *hp, int fd,
+/* Calls func on the event thread at these events (ABI_POLL*) of fd, each time; hang-ups always.
+ * Ends the process on failure. */
+void boot_watch(struct boot *b, struct hostpoll *hp, int fd, uint32_t events,
 		void (*func)(struct hostpoll *, uint32_t));
 
 /* boot_control.c: counters as lines of "name value". */

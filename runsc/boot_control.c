@@ -51,7 +51,7 @@ static int do_start(struct boot *b)
 static int do_kill(struct boot *b, const struct control_request *r)
 {
 	struct kernel *k = b->kernel;
-	struct abi_siginfo info = {.si_signo = r->kill.signo, .si_code = ABI_SI_USER};
+	struct abi_siginfo info = {.signo = r->kill.signo, .code = ABI_SI_USER};
 	struct thread_group *tg;
 	int err;
 
@@ -291,5 +291,5 @@ static void control_ready(struct hostpoll *hp, uint32_t events)
 
 void boot_control_start(struct boot *b)
 {
-	boot_watch(b, &b->control, b->args->control_fd, control_ready);
+	boot_watch(b, &b->control, b->args->control_fd, ABI_POLLIN, control_ready);
 }

@@ -60,8 +60,8 @@ static void make_rlimits(const struct oci_process *p, struct abi_rlimit *rl)
 {
 	for (uint32_t i = 0; i < 16; i++)
 		rl[i] = (struct abi_rlimit){ABI_RLIM_INFINITY, ABI_RLIM_INFINITY};
-	rl[ABI_RLIMIT_STACK].rlim_cur = 8u << 20;
-	rl[ABI_RLIMIT_CORE].rlim_cur = 0;
+	rl[ABI_RLIMIT_STACK].cur = 8u << 20;
+	rl[ABI_RLIMIT_CORE].cur = 0;
 	rl[ABI_RLIMIT_NOFILE] = (struct abi_rlimit){1024, 1048576};
 	rl[ABI_RLIMIT_MEMLOCK] = (struct abi_rlimit){8u << 20, 8u << 20};
 	rl[ABI_RLIMIT_SIGPENDING] = (struct abi_rlimit){32768, 32768};

@@ -3,7 +3,10 @@
 MODE ?= release
 O ?= out/$(MODE)
 PREFIX ?= /usr/local
-CC ?= gcc
+DESTDIR ?=
+CC := $(if $(filter default,$(origin CC)),gcc,$(CC))
+AR := $(if $(filter default,$(origin AR)),ar,$(AR))
+CACHE ?= .cache
 
 WARN := -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wwrite-strings \
 	-Wformat=2 -Wcast-function-type -Werror
@@ -43,22 +46,83 @@ FOLDERS := $(wildcard base abi platform sentry syscalls fsgofer runsc)
 SRCS := $(filter-out platform/stub/%,$(shell find $(FOLDERS) -name '*.c' | sort))
 OBJS := $(SRCS:%.c=$(O)/%.o)
 
-include tests/unit/unit.mk
-
 .DEFAULT_GOAL := all
-.PHONY: all clean unit
-all: $(O)/runsc
+.DELETE_ON_ERROR:
+
+##@ Building
+.PHONY: all
+all: $(O)/runsc ## build runsc (MODE=release|debug|asan|ubsan|tsan|cov, CC=gcc|clang)
+
+# The flags a folder of objects was built with: another CC or CFLAGS rebuilds it.
+BUILD_ID := $(CC) $(CFLAGS_ALL) $(LDFLAGS_MODE) $(LIBS)
+ifneq ($(BUILD_ID),$(file <$(O)/.flags))
+$(shell mkdir -p $(O))
+$(file >$(O)/.flags,$(BUILD_ID))
+endif
 
 $(O)/runsc: $(OBJS)
 	@echo '  LD      $@'
 	@$(CC) $(CFLAGS_ALL) $(LDFLAGS_MODE) -o $@ $(OBJS) $(LIBS)
 
-$(O)/%.o: %.c
+$(O)/%.o: %.c $(O)/.flags
 	@mkdir -p $(@D)
 	@echo '  CC      $<'
 	@$(CC) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
 
-clean:
+include tests/unit/unit.mk
+-include $(wildcard tests/compat/compat.mk)
+include tools/rootfs.mk
+include tools/lint.mk
+
+.PHONY: install
+install: $(O)/runsc ## copy runsc to $(DESTDIR)$(PREFIX)/bin
+	install -D -m 0755 $(O)/runsc $(DESTDIR)$(PREFIX)/bin/runsc
+
+.PHONY: deps
+deps: ## install what building and testing need, from Debian's packages (as root)
+	@tools/deps
+
+.PHONY: clean distclean
+clean: ## remove what was built
 	rm -rf out
+distclean: clean ## and the cached root file systems
+	rm -rf $(CACHE)
+
+##@ Testing
+# A suite is an executable tests/<suite>/run; it appends its results to $$RESULTS (tests/README.md).
+SUITES := $(patsubst tests/%/run,%,$(wildcard tests/compat/run tests/oci/run))
+SUITES_ALL := $(patsubst tests/%/run,%,$(wildcard tests/*/run))
+
+.PHONY: check check-all
+check: all tests-built rootfs ## lint and the quick tests (as root); ends with one line of sums
+	@MAKE='$(MAKE)' MODE=$(MODE) O=$(abspath $(O)) CACHE=$(abspath $(CACHE)) \
+		tools/check lint unit $(SUITES)
+check-all: all tests-built rootfs ## all tests there are
+	@MAKE='$(MAKE)' MODE=$(MODE) O=$(abspath $(O)) CACHE=$(abspath $(CACHE)) \
+		tools/check lint unit $(SUITES_ALL)
+
+.PHONY: tests-built $(SUITES_ALL:%=check-%)
+tests-built: $(UNIT_TESTS:%=$(O)/tests/unit/%) $(COMPAT_PROGRAMS)
+$(SUITES_ALL:%=check-%): check-%: all tests-built rootfs-busybox ## one suite: check-compat, check-oci, ...
+	@MAKE='$(MAKE)' MODE=$(MODE) O=$(abspath $(O)) CACHE=$(abspath $(CACHE)) tools/check $*
+
+.PHONY: bench
+bench: all tests-built rootfs-busybox ## native, cvisor: the rows of the budget that can be measured
+	@MODE=$(MODE) O=$(abspath $(O)) CACHE=$(abspath $(CACHE)) tests/bench/run
+
+.PHONY: demo
+demo: ## install what is needed, build, and show a shell session in the sandbox (as root)
+	@$(MAKE) --no-print-directory deps
+	@$(MAKE) --no-print-directory all rootfs-busybox
+	@O=$(abspath $(O)) CACHE=$(abspath $(CACHE)) tools/demo
+
+##@ Help
+.PHONY: help
+help: ## this list
+	@awk 'BEGIN { FS = ":.*## " } \
+		/^##@/ { printf "\n%s\n", substr($$0, 5) } \
+		/^[a-z$$][^=]*:.*## / { n = split($$1, t, " "); name = t[1]; sub(/:.*/, "", name); \
+			if (name ~ /^\$$/) name = "check-SUITE"; printf "  %-16s %s\n", name, $$2 }' \
+		Makefile tools/lint.mk tools/rootfs.mk tests/unit/unit.mk
 
 -include $(OBJS:.o=.d)

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+##@ Checking the source
+C_FILES := $(shell git ls-files -co --exclude-standard -- '*.c' '*.h' 2>/dev/null)
+FORMAT_FILES := $(filter-out syscalls/table.h,$(C_FILES))
+
+.PHONY: lint
+lint: docs-current ## floors, sizes, licence lines, format, generated documents
+	@tools/check-includes $(C_FILES)
+	@tools/check-source $$(git ls-files -co --exclude-standard)
+	@clang-format --dry-run -Werror $(FORMAT_FILES)
+	@echo 'lint: clean ($(words $(C_FILES)) files)'
+
+.PHONY: format
+format: ## clang-format all files
+	@clang-format -i $(FORMAT_FILES)
+
+.PHONY: tidy
+tidy: ## clang-tidy (.clang-tidy says which checks; slow)
+	@clang-tidy --quiet $(SRCS) -- $(filter-out -Werror,$(CFLAGS_COMMON)) -DDEBUG
+
+GEN_DOCS := $(O)/tools/gen-docs
+$(GEN_DOCS): $(O)/tools/gen-docs.o $(O)/libcvisor.a
+	@echo '  LD      $@'
+	@$(CC) $(CFLAGS_ALL) $(filter-out -static-pie,$(LDFLAGS_MODE)) -pie -o $@ $^ \
+		-Wl,--as-needed $(filter-out -l:libjemalloc_pic.a,$(LIBS))
+-include $(O)/tools/gen-docs.d
+
+.PHONY: docs docs-current
+docs: $(GEN_DOCS) ## make docs/compatibility.md from syscalls/table.h
+	@$(GEN_DOCS) > docs/compatibility.md.new && mv docs/compatibility.md.new docs/compatibility.md
+docs-current: $(GEN_DOCS)
+	@$(GEN_DOCS) | cmp -s - docs/compatibility.md || \
+		{ echo 'docs/compatibility.md: not current with syscalls/table.h: make docs'; exit 1; }

@@ -12,6 +12,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "abi/poll.h"
 #include "abi/signal.h"
 #include "base/fd.h"
 #include "base/log.h"

@@ -10,7 +10,7 @@ CACHE ?= .cache
 
 WARN := -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wwrite-strings \
 	-Wformat=2 -Wcast-function-type -Werror
-CFLAGS_COMMON := -std=gnu17 -g $(WARN) -I. -I$(O)/gen -D_GNU_SOURCE -fno-strict-aliasing -fstack-protector-strong \
+CFLAGS_COMMON := -std=gnu17 -g $(WARN) -I. -I/usr/include/libunwind -I$(O)/gen -D_GNU_SOURCE -fno-strict-aliasing -fstack-protector-strong \
 	-ffunction-sections -fdata-sections -pthread
 
 ifeq ($(MODE),release)

@@ -29,6 +29,7 @@
 #include <unistd.h>
 
 #include "abi/poll.h"
+#include "base/crash.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -265,6 +266,7 @@ void sandbox_main(const struct sandbox_args *args)
 	int err;
 
 	log_setup(log_fd(), args->options->log_json, args->options->log_level, "sentry");
+	crash_handler_install();
 	make_platform(&b);
 	make_kernel(&b);
 	b.gofer = gofer_client_new(b.kernel, args->gofer_fds, SANDBOX_GOFER_CONNECTIONS);

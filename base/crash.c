@@ -63,7 +63,7 @@ static void on_crash(int signo, siginfo_t *si, void *context)
 	    (unsigned long)((uint64_t)uc->uc_mcontext.gregs[REG_RIP] -
 			    (uint64_t)(uintptr_t)__executable_start));
 	crash_print_stack();
-	raise(signo); /* SA_RESETHAND: the default action now */
+	_exit(128 + signo); /* process 1 of a PID namespace would survive its own signal */
 }
 
 void crash_handler_install(void)

@@ -163,6 +163,21 @@ int do_getattr(struct gofer_conn *c)
 	return file.h ? reply_attr(c, file.h->fd) : -ESTALE;
 }
 
+int do_getattr_at(struct gofer_conn *c)
+{
+	const struct gofer_req_handle *req = (const void *)c->req;
+	const char *name = only_name(c, sizeof(*req));
+	struct gofer_reply_attr *reply;
+
+	if (!name)
+		return -EBADMSG;
+	cleanup_held struct held dir = hold(c, req->handle, HANDLE_PATH);
+	if (!dir.h)
+		return -ESTALE;
+	reply = reply_begin(c, sizeof(*reply));
+	return get_attr(dir.h->fd, name, &reply->attr);
+}
+
 static bool setattr_ok(const struct gofer_req_setattr *req)
 {
 	uint32_t valid = req->valid;

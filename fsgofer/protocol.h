@@ -67,6 +67,7 @@ enum gofer_type {
 	GOFER_RENAME,
 	GOFER_READLINK,
 	GOFER_GETATTR,
+	GOFER_GETATTR_AT,
 	GOFER_SETATTR,
 	GOFER_READDIR,
 	GOFER_STATFS,
@@ -122,7 +123,10 @@ struct gofer_req_attach {
 	uint32_t zero;
 };
 
-/* READLINK, GETATTR, STATFS, LISTXATTR. */
+/*
+ * READLINK, GETATTR, STATFS, LISTXATTR. GETATTR_AT: tail: a name in the directory `handle`; its
+ * attributes without a handle, for revalidating what is cached.
+ */
 struct gofer_req_handle {
 	struct gofer_header h;
 	uint64_t handle;
@@ -232,7 +236,7 @@ struct gofer_reply_rename {
 	struct gofer_attr old_dir, new_dir;
 };
 
-/* Reply to OPEN, UNLINK, GETATTR, SETATTR. */
+/* Reply to OPEN, UNLINK, GETATTR, GETATTR_AT, SETATTR. */
 struct gofer_reply_attr {
 	struct gofer_header h;
 	struct gofer_attr attr;

@@ -73,6 +73,7 @@ int do_rename(struct gofer_conn *c);
 int do_open(struct gofer_conn *c);
 int do_readlink(struct gofer_conn *c);
 int do_getattr(struct gofer_conn *c);
+int do_getattr_at(struct gofer_conn *c);
 int do_setattr(struct gofer_conn *c);
 int do_statfs(struct gofer_conn *c);
 int do_fsync(struct gofer_conn *c);

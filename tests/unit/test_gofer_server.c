@@ -317,6 +317,29 @@ static void handles_follow_the_file(void **state)
 	close(f.m.reply_fd);
 }
 
+static int getattr_at(uint64_t dir, const char *name)
+{
+	struct gofer_req_handle *req = msg_begin(&f.m, GOFER_GETATTR_AT, sizeof(*req));
+
+	req->handle = dir;
+	msg_string(&f.m, name);
+	return msg_call(&f.m, f.socks[0]);
+}
+
+static void gets_attributes_by_name(void **state)
+{
+	(void)state;
+	make_file("file", "hello");
+	assert_int_equal(symlinkat("../secret", f.root_fd, "link"), 0);
+	assert_int_equal(getattr_at(f.root, "file"), 0);
+	assert_int_equal(reply_attr()->size, 5);
+	assert_int_equal(getattr_at(f.root, "link"), 0);
+	assert_true(S_ISLNK(reply_attr()->mode));
+	assert_int_equal(getattr_at(f.root, "none"), -ENOENT);
+	assert_int_equal(getattr_at(walk_to(&f.m, f.socks[0], f.root, "file"), "x"), -ENOTDIR);
+	assert_int_equal(getattr_at(f.root, ".."), -EPIPE);
+}
+
 static void sets_attributes(void **state)
 {
 	struct gofer_req_setattr *req;

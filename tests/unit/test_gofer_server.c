@@ -864,6 +864,7 @@ int main(int argc, char **argv)
 	    T(makes_with_owner_and_mode),
 	    T(makes_nodes),
 	    T(handles_follow_the_file),
+	    T(gets_attributes_by_name),
 	    T(sets_attributes),
 	    T(extended_attributes),
 	    T(lists_names),

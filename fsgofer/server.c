@@ -37,6 +37,8 @@ static const struct request_row {
     [GOFER_RENAME] = {"rename", sizeof(struct gofer_req_rename), true, false, do_rename},
     [GOFER_READLINK] = {"readlink", sizeof(struct gofer_req_handle), false, false, do_readlink},
     [GOFER_GETATTR] = {"getattr", sizeof(struct gofer_req_handle), false, false, do_getattr},
+    [GOFER_GETATTR_AT] = {"getattr_at", sizeof(struct gofer_req_handle), true, false,
+			  do_getattr_at},
     [GOFER_SETATTR] = {"setattr", sizeof(struct gofer_req_setattr), false, false, do_setattr},
     [GOFER_READDIR] = {"readdir", sizeof(struct gofer_req_readdir), false, false, do_readdir},
     [GOFER_STATFS] = {"statfs", sizeof(struct gofer_req_handle), false, false, do_statfs},

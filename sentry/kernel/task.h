@@ -170,6 +170,7 @@ struct task {
 	/* Resources */
 	const struct cred *cred; /* changed by the task itself under [T], read by it freely */
 	struct mm *mm;		 /* [t] for the task, [T] for others */
+	bool mm_op_pending;	 /* [t] mm_ops_end has something to look at */
 	struct files *files;	 /* as mm */
 	struct fs_context *fs;	 /* as mm */
 

@@ -1,12 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A guest address space as the sentry knows it: the tree of VMAs and where to put the next one. The
- * memory itself is the host's (DESIGN 3.1): every change here goes with memory operations
- * (task_add_memop) that the guest's thread carries out on its way back. A wrong tree can hurt only
- * the guest that made it wrong.
+ * A guest address space as the sentry knows it: the areas (VMAs) and where to put the next one. The
+ * memory itself is the host's (DESIGN 3.1): every change here goes with a memory operation
+ * (task_add_memop) that the guest's thread carries out on its way back. A wrong set of areas can
+ * hurt only the guest that made it wrong.
  *
- * Order of operations: the host operations of one mm run one call at a time (mm_ops_begin .. the
- * reply, or its PEV_REPORT when the mm has several threads); a fork waits for those under way.
+ * Order. The operations of several threads of one address space are under way at the same time, and
+ * need not wait for each other: those on different ranges commute, those on one range are the
+ * guest's own race, as on Linux. One thing must not happen: that a range which one thread is still
+ * unmapping is given to another,
+ *
+ *	thread A, munmap(R)			thread B, mmap(NULL)
+ *	sentry: R is free
+ *						sentry: puts the mapping at R
+ *						host: mmap R
+ *	host: munmap R				B's memory is gone
+ *
+ * so ranges given up stay out of bounds until the thread that gives them up has made its next call,
+ * which is after its memory operations. No report, hence no second doorbell, is needed for that.
+ * For the same reason a fork waits for nobody: what others have under way either reached the host
+ * before the fork or is unknown to the child's only thread, whose first operation there replaces
+ *it.
+ *
+ * If an operation fails on the host (mm_ops_failed), what it changed here is put back.
  */
 #ifndef SENTRY_MM_MM_H
 #define SENTRY_MM_MM_H
@@ -38,7 +54,7 @@ struct vma {
 	struct file *file;   /* reference or NULL */
 	uint64_t offset;     /* in the file, bytes */
 	const char *name;    /* "[heap]", "[stack]", "[vdso]" or NULL; literal */
-			     /* more in mm_internal.h */
+	/* more in vma.h */
 };
 
 /* Where things are, for auxv-like users and /proc/pid/stat. [m] mm.lock */
@@ -68,22 +84,77 @@ struct file *mm_exe_file(struct mm *mm); /* new reference or NULL */
 uint64_t mm_total_size(struct mm *mm);
 /* In ascending order; fn returns false to stop. Called with mm_lock held. */
 void mm_for_each_vma(struct mm *mm, bool (*fn)(const struct vma *, void *), void *arg);
-/* The vma that holds va, copied (without reference to the file) to *ret. */
+/* The vma that holds va, copied to *ret (no reference to the file). Called with mm_lock held. */
 bool mm_find_vma(struct mm *mm, uint64_t va, struct vma *ret);
+/* Counters for /proc/pid/status; bytes. Takes the lock. */
+struct mm_usage {
+	uint64_t total, data, stack, exec, shared, locked, peak;
+	uint32_t vma_count;
+};
+void mm_get_usage(struct mm *mm, struct mm_usage *ret);
+
+/*
+ * What identifies the word at va to all address spaces that share it: for futexes. False: it is
+ * private to this mm (or not mapped).
+ */
+bool mm_shared_key(struct mm *mm, uint64_t va, uint64_t *ret_object, uint64_t *ret_offset);
 
 /* The tasks that share an mm; kept by clone, exec and exit, so that single-threaded ones need no
- * reports. */
+ * bookkeeping. */
 void mm_user_added(struct mm *mm);
 void mm_user_removed(struct mm *mm);
 /*
- * Before a handler adds memory operations, or a fork order: takes the mm's turn for this task. 0,
- * or SYS_BLOCKED / restart code: return that. The turn ends by itself when the reply has been
- * carried out (the worker calls mm_ops_end), also if the task dies.
+ * Before a handler adds memory operations of its own, or a fork order; 0, or return what it
+ * returned. At present nobody has to wait (see the head of this file), so it is always 0.
  */
 int64_t mm_ops_begin(struct task *t);
+/* The reply was sent or carried out, or the task is about to exit. */
 void mm_ops_end(struct task *t);
 /* The reply's memory operation `index` failed with error: the change is taken back. Returns the
  * call's result. */
 int64_t mm_ops_failed(struct task *t, uint32_t index, int error);
+
+/* ---- exec (sentry/loader): the tree only, before anybody else knows the mm ---- */
+
+/* Draws the places of stack, mappings and programs; stack_limit is RLIMIT_STACK. */
+void mm_randomize(struct mm *mm, uint64_t stack_limit);
+/* Top of the stack to be, page aligned; where a position-independent program goes. */
+uint64_t mm_stack_top(const struct mm *mm);
+uint64_t mm_pie_base(const struct mm *mm);
+void mm_set_exe_file(struct mm *mm, struct file *f);
+
+struct mm_map_args {
+	uint64_t addr, size; /* addr: with ABI_MAP_FIXED, or a hint */
+	uint32_t prot, flags;
+	struct file *file; /* borrowed; NULL: anonymous */
+	uint64_t offset;
+	const char *name; /* literal or NULL */
+};
+/* A place for size bytes as mmap(NULL) would choose it, align a power of two; 0 if there is none.
+ */
+uint64_t mm_find_free(struct mm *mm, uint64_t size, uint64_t align);
+/* Adds the area at args->addr (which must be free, page aligned, and inside the guest's range).
+ * 0, -ENOMEM, -EINVAL. */
+int mm_insert(struct mm *mm, const struct mm_map_args *args);
+/* Puts start and end of the heap at a random distance behind end. */
+void mm_set_brk(struct mm *mm, uint64_t end);
+
+/*
+ * ---- calls ----
+ * For the task in hand: they check as Linux does, change the tree and add the memory operation to
+ * t->reply. The result is the call's.
+ */
+int64_t mm_mmap(struct task *t, const struct mm_map_args *args);
+int64_t mm_munmap(struct task *t, uint64_t addr, uint64_t size);
+int64_t mm_mprotect(struct task *t, uint64_t addr, uint64_t size, uint64_t prot);
+int64_t mm_mremap(struct task *t, uint64_t addr, uint64_t old_size, uint64_t new_size,
+		  uint32_t flags, uint64_t new_addr);
+int64_t mm_brk(struct task *t, uint64_t addr);
+int64_t mm_madvise(struct task *t, uint64_t addr, uint64_t size, int advice);
+int64_t mm_msync(struct task *t, uint64_t addr, uint64_t size, int flags);
+/* 0 if all of the range is mapped, else -ENOMEM. */
+int64_t mm_check_mapped(struct mm *mm, uint64_t start, uint64_t end);
+int64_t mm_mlock(struct task *t, uint64_t addr, uint64_t size, bool lock);
+int64_t mm_mlockall(struct task *t, uint32_t flags); /* 0: munlockall */
 
 #endif

@@ -16,6 +16,7 @@ UNIT_gofer_protocol := fsgofer/handles.c
 UNIT_gofer_server := $(GOFER_SERVER_SRCS)
 UNIT_gofer_process := $(GOFER_SERVER_SRCS) fsgofer/gofer.c fsgofer/confine.c fsgofer/filter.c
 UNIT_LIBS_gofer_process := -lseccomp
+UNIT_mm := sentry/mm/mm.c sentry/mm/vma.c sentry/mm/area.c sentry/mm/map.c sentry/mm/change.c
 
 define unit_rule
 $(O)/tests/unit/$(1): $(O)/tests/unit/test_$(1).o $$(BASE_SRCS:%.c=$(O)/%.o) \

@@ -237,5 +237,7 @@ void config_free(struct oci_spec *spec);
 /* The capability's number for "CAP_KILL", or -1; and back (NULL beyond the last). */
 int config_capability_number(const char *name);
 const char *config_capability_name(int number);
+/* The mount options that are known as flags, in a table's order; NULL beyond the last. */
+const char *config_mount_option_name(size_t index);
 
 #endif

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "runsc/error.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/strbuf.h"
+
+static struct error *make(int errnum, const char *fmt, va_list ap)
+{
+	struct strbuf sb = STRBUF_INIT;
+	struct error *e = xnew(struct error);
+
+	strbuf_addfv(&sb, fmt, ap);
+	if (errnum)
+		strbuf_addf(&sb, ": %s", strerror(errnum));
+	e->message = strbuf_detach(&sb);
+	e->errnum = errnum;
+	return e;
+}
+
+struct error *error_new(const char *fmt, ...)
+{
+	struct error *e;
+	va_list ap;
+
+	va_start(ap, fmt);
+	e = make(0, fmt, ap);
+	va_end(ap);
+	return e;
+}
+
+struct error *error_errno(int errnum, const char *fmt, ...)
+{
+	struct error *e;
+	va_list ap;
+
+	va_start(ap, fmt);
+	e = make(errnum, fmt, ap);
+	va_end(ap);
+	return e;
+}
+
+static void wrap(struct error *e, const char *fmt, va_list ap)
+{
+	struct strbuf sb = STRBUF_INIT;
+
+	strbuf_addfv(&sb, fmt, ap);
+	strbuf_addf(&sb, ": %s", e->message);
+	free(e->message);
+	e->message = strbuf_detach(&sb);
+}
+
+struct error *error_wrap(struct error *e, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	wrap(e, fmt, ap);
+	va_end(ap);
+	return e;
+}
+
+void error_free(struct error *e)
+{
+	if (!e)
+		return;
+	free(e->message);
+	free(e);
+}
+
+void error_warn(struct error *e, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (!e)
+		return;
+	va_start(ap, fmt);
+	wrap(e, fmt, ap);
+	va_end(ap);
+	log_warn("%s", e->message);
+	error_free(e);
+}

@@ -38,14 +38,27 @@ struct exec_image {
 	uint32_t zero_count;
 	struct platform_regs regs;
 	char comm[16];
+	/* Host files that stand in for programs whose file system can't map (-1: none); they must
+	 * stay open until the memops are done. */
+	int stand_ins[2];
 	bool secure; /* AT_SECURE: ids or capabilities were raised */
 	const struct cred
 	    *cred; /* the new credentials (set-id bits, file capabilities), reference */
 };
 
-/* 0 or negative errno (ENOENT, EACCES, ENOEXEC, ELIBBAD, ENOMEM, E2BIG, ELOOP...). May take long.
+/*
+ * Opens a program: a regular file that the task may execute, on a mount that allows it (else
+ * -EACCES). lookup_flags: LOOKUP_*. May take long.
+ */
+int loader_open(struct task *t, int dfd, const char *name, uint32_t lookup_flags,
+		struct file **ret);
+
+/*
+ * Plans the program's address space; nothing of the task is changed. 0 or negative errno (ENOENT,
+ * EACCES, ENOEXEC, ELIBBAD, ENOMEM, E2BIG, ELOOP, EPERM...). May take long.
  */
 int loader_load(struct task *t, const struct exec_args *args, struct exec_image *ret_image);
+/* Frees what the image still holds; pointers that the caller took over must be set to NULL. */
 void exec_image_free(struct exec_image *image);
 
 #endif

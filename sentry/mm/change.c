@@ -184,8 +184,6 @@ static int check_source(struct mm *mm, struct task *t, const struct remap *r,
 		return -EINVAL;
 	if (r->old_size > a->v.end - r->addr)
 		return -EFAULT;
-	if ((a->advice & AREA_DONTEXPAND) && (more || (r->flags & ABI_MREMAP_DONTUNMAP)))
-		return more ? -EFAULT : -EINVAL;
 	if (r->flags & ABI_MREMAP_DONTUNMAP)
 		g.total = r->new_size;
 	if (a->v.file && a->v.offset + (r->addr - a->v.start) + r->new_size < r->new_size)

@@ -18,12 +18,11 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "platform/platform.h"
-#include "sentry/kernel/kernel.h"
 #include "sentry/kernel/task.h"
 
 #define USER_PAGE    4096u
 #define BOUNCE_MAX   (256u << 10)
-#define REMOTE_PIECE (64u << 10)
+#define REMOTE_PIECE (16u << 10)
 #define STRDUP_PIECE 256u
 
 static const char zeros[USER_PAGE];
@@ -147,7 +146,7 @@ ssize_t strdup_from_user(struct task *t, uaddr_t src, size_t max, char **ret_s)
 /* ---- other tasks ---- */
 
 /*
- * t->pt changes in exec and goes away in exit, under tasks_lock; holding that keeps the platform's
+ * t->pt changes in exec and goes away in exit under siglock; holding that keeps the platform's
  * objects. So the pieces are small.
  */
 static size_t remote_piece(struct task *t, uint64_t va, void *buf, size_t size, bool write)
@@ -157,12 +156,12 @@ static size_t remote_piece(struct task *t, uint64_t va, void *buf, size_t size, 
 	size = MIN(bounded(va, size), (size_t)REMOTE_PIECE);
 	if (!size)
 		return 0;
-	mutex_lock(&t->kernel->tasks_lock);
+	mutex_lock(&t->tg->siglock);
 	if (t->pt && write)
 		n = platform_write(NULL, platform_thread_mm(t->pt), va, buf, size);
 	else if (t->pt)
 		n = platform_read(NULL, platform_thread_mm(t->pt), va, buf, size);
-	mutex_unlock(&t->kernel->tasks_lock);
+	mutex_unlock(&t->tg->siglock);
 	return n;
 }
 

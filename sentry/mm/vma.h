@@ -28,7 +28,6 @@ struct shared_anon {
 #define AREA_DONTDUMP	0x4u
 #define AREA_HUGEPAGE	0x8u
 #define AREA_NOHUGEPAGE 0x10u
-#define AREA_DONTEXPAND 0x20u /* vDSO: mremap must not make it larger */
 
 struct vm_area {
 	struct vma v;

@@ -11,11 +11,6 @@
 #include "base/mem.h"
 #include "runsc/cli.h"
 
-bool options_rootless(const struct runsc_options *o)
-{
-	return o->rootless == ROOTLESS_TRUE || (o->rootless == ROOTLESS_AUTO && geteuid() != 0);
-}
-
 /* So that no descriptor that is opened later can be taken for standard input, output or error. */
 static void fill_stdio(void)
 {

@@ -17,6 +17,8 @@ UNIT_gofer_server := $(GOFER_SERVER_SRCS)
 UNIT_gofer_process := $(GOFER_SERVER_SRCS) fsgofer/gofer.c fsgofer/confine.c fsgofer/filter.c
 UNIT_LIBS_gofer_process := -lseccomp
 UNIT_mm := sentry/mm/mm.c sentry/mm/vma.c sentry/mm/area.c sentry/mm/map.c sentry/mm/change.c
+UNIT_config := runsc/config.c runsc/config_linux.c runsc/json.c runsc/error.c
+UNIT_cgroup := runsc/cgroup.c runsc/cgroup_path.c runsc/error.c runsc/options.c
 
 define unit_rule
 $(O)/tests/unit/$(1): $(O)/tests/unit/test_$(1).o $$(BASE_SRCS:%.c=$(O)/%.o) \

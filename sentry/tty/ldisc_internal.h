@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the two halves of the line discipline use of each other. */
+#ifndef SENTRY_TTY_LDISC_INTERNAL_H
+#define SENTRY_TTY_LDISC_INTERNAL_H
+
+#include "sentry/tty/ldisc.h"
+
+static inline bool iflag(const struct ldisc *ld, uint32_t flag)
+{
+	return (ld->termios.iflag & flag) != 0;
+}
+
+static inline bool oflag(const struct ldisc *ld, uint32_t flag)
+{
+	return (ld->termios.oflag & flag) != 0;
+}
+
+static inline bool lflag(const struct ldisc *ld, uint32_t flag)
+{
+	return (ld->termios.lflag & flag) != 0;
+}
+
+/* Echoes a typed character: control characters as ^X with ECHOCTL. */
+void ldisc_echo(struct ldisc *ld, uint8_t c);
+/* Echoes c as it is (output processing applies). */
+void ldisc_echo_raw(struct ldisc *ld, uint8_t c);
+/* One column back; blanking what was there. */
+void ldisc_echo_back(struct ldisc *ld, bool blank);
+void ldisc_stop(struct ldisc *ld);
+void ldisc_start(struct ldisc *ld);
+
+#endif

@@ -307,22 +307,8 @@ static void devpts_destroy(struct super_block *sb)
 	free(fs);
 }
 
-static void devpts_show_options(struct super_block *sb, struct strbuf *out)
-{
-	struct devpts *fs = devpts_of(sb);
-
-	if (fs->has_uid)
-		strbuf_addf(out, "uid=%u,", fs->uid);
-	if (fs->has_gid)
-		strbuf_addf(out, "gid=%u,", fs->gid);
-	strbuf_addf(out, "mode=%03o,ptmxmode=%03o", fs->mode, fs->ptmxmode);
-	if (fs->max < PAIRS_MAX)
-		strbuf_addf(out, ",max=%u", fs->max);
-}
-
 static const struct super_ops devpts_super_ops = {
     .statfs = devpts_statfs,
-    .show_options = devpts_show_options,
     .destroy = devpts_destroy,
 };
 

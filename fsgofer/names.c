@@ -238,6 +238,32 @@ int do_create(struct gofer_conn *c)
 	return 0;
 }
 
+int do_tmpfile(struct gofer_conn *c)
+{
+	const struct gofer_req_make *req = (const void *)c->req;
+	int fd, path_fd, err;
+
+	if (!make_ok(req, true, false) || !(req->flags & GOFER_OPEN_WRITE))
+		return malformed(c, "tmpfile with wrong fields");
+	cleanup_held struct held dir = hold(c, req->dir, HANDLE_PATH);
+	if (!dir.h)
+		return -ESTALE;
+	if (dir.h->readonly)
+		return -EROFS;
+	fd = openat(c->server->proc_fd, fd_name(dir.h->fd).text,
+		    O_TMPFILE | (open_flags(req->flags) & ~O_NOFOLLOW), req->mode & 0777);
+	if (fd < 0)
+		return -errno;
+	path_fd = openat(c->server->proc_fd, fd_name(fd).text, O_PATH | O_CLOEXEC);
+	err = path_fd < 0 ? -errno : reply_made(c, dir.h, path_fd, S_IFREG);
+	if (err) {
+		close(fd);
+		return err;
+	}
+	c->reply_fd = fd;
+	return 0;
+}
+
 int do_mkdir(struct gofer_conn *c)
 {
 	const struct gofer_req_make *req = (const void *)c->req;

@@ -59,6 +59,7 @@ enum gofer_type {
 	GOFER_WALK,
 	GOFER_OPEN,
 	GOFER_CREATE,
+	GOFER_TMPFILE,
 	GOFER_MKDIR,
 	GOFER_MKNOD,
 	GOFER_SYMLINK,
@@ -186,6 +187,7 @@ struct gofer_req_open {
  * regular, fifo, socket, or the 0:0 character device of overlay whiteouts; else -EPERM), SYMLINK.
  * All fail with -EEXIST where the name exists. uid, gid and mode (07777) become exactly these.
  * Tail: the name; for SYMLINK then the target. Reply: gofer_reply_node; CREATE: one descriptor.
+ * TMPFILE: as CREATE, but the file has no name (O_TMPFILE; LINK can give it one) and no tail.
  */
 struct gofer_req_make {
 	struct gofer_header h;

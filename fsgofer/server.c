@@ -29,6 +29,7 @@ static const struct request_row {
     [GOFER_WALK] = {"walk", sizeof(struct gofer_req_walk), true, false, do_walk},
     [GOFER_OPEN] = {"open", sizeof(struct gofer_req_open), false, false, do_open},
     [GOFER_CREATE] = {"create", sizeof(struct gofer_req_make), true, false, do_create},
+    [GOFER_TMPFILE] = {"tmpfile", sizeof(struct gofer_req_make), false, false, do_tmpfile},
     [GOFER_MKDIR] = {"mkdir", sizeof(struct gofer_req_make), true, false, do_mkdir},
     [GOFER_MKNOD] = {"mknod", sizeof(struct gofer_req_make), true, false, do_mknod},
     [GOFER_SYMLINK] = {"symlink", sizeof(struct gofer_req_make), true, false, do_symlink},

@@ -227,6 +227,40 @@ static void makes_with_owner_and_mode(void **state)
 	assert_int_equal(reply_node()->dir.nlink, 3);
 }
 
+static int link_name(uint64_t h, uint64_t dir, const char *name)
+{
+	struct gofer_req_link *req = msg_begin(&f.m, GOFER_LINK, sizeof(*req));
+
+	req->handle = h;
+	req->dir = dir;
+	msg_string(&f.m, name);
+	return msg_call(&f.m, f.socks[0]);
+}
+
+/* A file without a name, which then gets one. */
+static void makes_a_nameless_file(void **state)
+{
+	struct gofer_req_make *req = msg_begin(&f.m, GOFER_TMPFILE, sizeof(*req));
+	struct stat st;
+	int err;
+
+	(void)state;
+	req->dir = f.root;
+	req->mode = 0640;
+	req->flags = GOFER_OPEN_READ | GOFER_OPEN_WRITE;
+	err = msg_call(&f.m, f.socks[0]);
+	if (err == -EOPNOTSUPP)
+		skip(); /* the file system of /tmp */
+	assert_int_equal(err, 0);
+	assert_int_equal(reply_node()->node.attr.nlink, 0);
+	assert_int_equal(write(f.m.reply_fd, "text", 4), 4);
+	close(f.m.reply_fd);
+	assert_int_equal(link_name(reply_node()->node.handle, f.root, "named"), 0);
+	assert_int_equal(fstatat(f.root_fd, "named", &st, 0), 0);
+	assert_int_equal(st.st_mode, S_IFREG | 0640);
+	assert_int_equal(st.st_size, 4);
+}
+
 static void makes_nodes(void **state)
 {
 	int s = f.socks[0];
@@ -276,16 +310,6 @@ static int rename_names(uint64_t old_dir, const char *old_name, uint64_t new_dir
 	req->flags = flags;
 	msg_string(&f.m, old_name);
 	msg_string(&f.m, new_name);
-	return msg_call(&f.m, f.socks[0]);
-}
-
-static int link_name(uint64_t h, uint64_t dir, const char *name)
-{
-	struct gofer_req_link *req = msg_begin(&f.m, GOFER_LINK, sizeof(*req));
-
-	req->handle = h;
-	req->dir = dir;
-	msg_string(&f.m, name);
 	return msg_call(&f.m, f.socks[0]);
 }
 
@@ -862,6 +886,7 @@ int main(int argc, char **argv)
 	    T(walks),
 	    T(opens_with_just_those_rights),
 	    T(makes_with_owner_and_mode),
+	    T(makes_a_nameless_file),
 	    T(makes_nodes),
 	    T(handles_follow_the_file),
 	    T(gets_attributes_by_name),

@@ -16,6 +16,8 @@ UNIT_gofer_protocol := fsgofer/handles.c
 UNIT_gofer_server := $(GOFER_SERVER_SRCS)
 UNIT_gofer_process := $(GOFER_SERVER_SRCS) fsgofer/gofer.c fsgofer/confine.c fsgofer/filter.c
 UNIT_LIBS_gofer_process := -lseccomp
+UNIT_loader := sentry/mm/mm.c sentry/mm/vma.c sentry/mm/area.c sentry/loader/elf.c \
+	sentry/loader/script.c sentry/loader/stack.c sentry/loader/creds.c sentry/loader/load.c
 UNIT_mm := sentry/mm/mm.c sentry/mm/vma.c sentry/mm/area.c sentry/mm/map.c sentry/mm/change.c
 UNIT_config := runsc/config.c runsc/config_linux.c runsc/json.c runsc/error.c
 UNIT_cgroup := runsc/cgroup.c runsc/cgroup_path.c runsc/error.c runsc/options.c

@@ -5,6 +5,9 @@
 UNIT_TESTS := $(patsubst tests/unit/test_%.c,%,$(wildcard tests/unit/test_*.c))
 BASE_SRCS := $(wildcard base/*.c)
 
+UNIT_strace := syscalls/strace.c syscalls/strace_args.c syscalls/strace_flags.c \
+	syscalls/strace_structs.c
+
 # Everything but main().
 $(O)/libcvisor.a: $(filter-out $(O)/runsc/main.o,$(OBJS))
 	@echo '  AR      $@'

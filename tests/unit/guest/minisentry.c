@@ -2,10 +2,12 @@
 #include "tests/unit/guest/minisentry.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
@@ -534,4 +536,52 @@ void mini_run(struct mini *m)
 {
 	while (alive(m) > 0)
 		mini_step(m);
+}
+
+struct timer {
+	struct mini *m;
+	uint32_t ms;
+	int cancel; /* readable when it is no longer needed */
+};
+
+static void *timer_main(void *arg)
+{
+	struct timer *t = arg;
+	struct pollfd pfd = {.fd = t->cancel, .events = POLLIN};
+
+	if (poll(&pfd, 1, (int)t->ms) == 0)
+		platform_interrupt(t->m->p);
+	return NULL;
+}
+
+bool mini_run_for(struct mini *m, uint32_t ms)
+{
+	uint64_t end = mini_now_ns() + ms * 1000000ull;
+	struct timer t = {m, ms, eventfd(0, EFD_CLOEXEC)};
+	pthread_t thread;
+
+	check(t.cancel >= 0 && pthread_create(&thread, NULL, timer_main, &t) == 0);
+	while (alive(m) > 0 && mini_now_ns() < end)
+		mini_step(m);
+	check(eventfd_write(t.cancel, 1) == 0);
+	pthread_join(thread, NULL);
+	close(t.cancel);
+	return alive(m) == 0;
+}
+
+static void kill_all(struct mini *m)
+{
+	pthread_mutex_lock(&lock);
+	for (uint32_t i = 0; i < 4096; i++)
+		if (m->guests[i] && m->guests[i]->pt)
+			platform_kill(m->guests[i]->pt);
+	pthread_mutex_unlock(&lock);
+}
+
+void mini_run_and_kill(struct mini *m, uint32_t ms)
+{
+	while (!mini_run_for(m, ms)) {
+		kill_all(m);
+		ms = 5;
+	}
 }

@@ -45,6 +45,10 @@ void mini_stop(struct mini *m);
 struct guest *mini_spawn(struct mini *m, long program, long arg, long arg2);
 /* Runs until no guest is left. */
 void mini_run(struct mini *m);
+/* Runs until no guest is left or so much time has passed; false in the latter case. */
+bool mini_run_for(struct mini *m, uint32_t ms);
+/* Runs for a while, then kills who is left, again and again, until nobody is. */
+void mini_run_and_kill(struct mini *m, uint32_t ms);
 /* One event; false on interrupt. */
 bool mini_step(struct mini *m);
 uint64_t mini_now_ns(void);

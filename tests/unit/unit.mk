@@ -21,6 +21,7 @@ UNIT_gofer_process := $(GOFER_SERVER_SRCS) fsgofer/gofer.c fsgofer/confine.c fsg
 UNIT_LIBS_gofer_process := -lseccomp
 UNIT_loader := sentry/mm/mm.c sentry/mm/vma.c sentry/mm/area.c sentry/loader/elf.c \
 	sentry/loader/script.c sentry/loader/stack.c sentry/loader/creds.c sentry/loader/load.c
+UNIT_usermem := sentry/mm/usermem.c
 UNIT_mm := sentry/mm/mm.c sentry/mm/vma.c sentry/mm/area.c sentry/mm/map.c sentry/mm/change.c
 UNIT_config := runsc/config.c runsc/config_linux.c runsc/json.c runsc/error.c
 UNIT_cgroup := runsc/cgroup.c runsc/cgroup_path.c runsc/error.c runsc/options.c

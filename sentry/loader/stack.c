@@ -10,6 +10,7 @@
  *	up to 8 KiB of random distance
  *	auxv, NULL, envp[], NULL, argv[], argc	<- rsp, 16-byte aligned
  */
+#include <cpuid.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/auxv.h>
@@ -126,6 +127,14 @@ struct aux_strings {
 	uint64_t execfn, platform, random;
 };
 
+/* CPUID leaf 1, edx. (getauxval would give what the C library makes of it.) */
+static uint64_t cpu_features(void)
+{
+	unsigned a, b, c, d = 0;
+
+	return __get_cpuid(1, &a, &b, &c, &d) ? d : 0;
+}
+
 /* In the order of Linux. */
 static void make_aux(const struct stack_plan *p, const struct aux_strings *at, struct aux *a)
 {
@@ -134,7 +143,7 @@ static void make_aux(const struct stack_plan *p, const struct aux_strings *at, s
 	if (p->vdso)
 		aux_add(a, ABI_AT_SYSINFO_EHDR, p->vdso);
 	aux_add(a, ABI_AT_MINSIGSTKSZ, getauxval(ABI_AT_MINSIGSTKSZ) ?: MINSIGSTKSZ_OLD);
-	aux_add(a, ABI_AT_HWCAP, getauxval(ABI_AT_HWCAP));
+	aux_add(a, ABI_AT_HWCAP, cpu_features());
 	aux_add(a, ABI_AT_PAGESZ, PAGE_SIZE);
 	aux_add(a, ABI_AT_CLKTCK, CLOCK_TICKS);
 	aux_add(a, ABI_AT_PHDR, e->phdr_va);

@@ -5,6 +5,8 @@
 UNIT_TESTS := $(patsubst tests/unit/test_%.c,%,$(wildcard tests/unit/test_*.c))
 BASE_SRCS := $(wildcard base/*.c)
 
+UNIT_base := base/mem.c
+UNIT_abi := base/mem.c
 UNIT_strace := syscalls/strace.c syscalls/strace_args.c syscalls/strace_flags.c \
 	syscalls/strace_structs.c
 

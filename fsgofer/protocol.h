@@ -57,6 +57,7 @@
 enum gofer_type {
 	GOFER_ATTACH = 1,
 	GOFER_WALK,
+	GOFER_LOOKUP,
 	GOFER_OPEN,
 	GOFER_CREATE,
 	GOFER_TMPFILE,
@@ -144,6 +145,13 @@ struct gofer_req_walk {
 	uint32_t name_count;
 	uint32_t zero;
 };
+
+/*
+ * LOOKUP: as WALK, but all names (1 to GOFER_LOOKUP_MAX) are entries of the one directory. The
+ * reply has a node for every name; those that weren't found have no handle. stop_error is the
+ * first name's error (0: found); the others are there because the sentry expects to need them.
+ */
+#define GOFER_LOOKUP_MAX 64u
 
 enum gofer_stop {
 	GOFER_STOP_END,	    /* all names were found */
@@ -348,7 +356,7 @@ static_assert(sizeof(struct gofer_node) == 136, "wire");
 static_assert(sizeof(struct gofer_req_make) == 48, "wire");
 static_assert(sizeof(struct gofer_req_setattr) == 80, "wire");
 static_assert(sizeof(struct gofer_dirent) == 24, "wire");
-static_assert(sizeof(struct gofer_reply_walk) + GOFER_WALK_MAX * sizeof(struct gofer_node) <=
+static_assert(sizeof(struct gofer_reply_walk) + GOFER_LOOKUP_MAX * sizeof(struct gofer_node) <=
 		  GOFER_MESSAGE_MAX,
 	      "wire");
 static_assert(sizeof(struct gofer_dirent) + sizeof(struct gofer_attr) + GOFER_NAME_MAX + 8 <

@@ -156,6 +156,40 @@ static void walks(void **state)
 	assert_int_equal(r->node_count, 3);
 }
 
+static struct gofer_reply_walk *lookup(uint64_t dir, const char *const *names, uint32_t count)
+{
+	struct gofer_req_walk *req = msg_begin(&f.m, GOFER_LOOKUP, sizeof(*req));
+
+	req->handle = dir;
+	req->name_count = count;
+	for (uint32_t i = 0; i < count; i++)
+		msg_string(&f.m, names[i]);
+	return msg_call(&f.m, f.socks[0]) ? NULL : (void *)f.m.reply;
+}
+
+static void looks_up_many(void **state)
+{
+	static const char *const names[] = {"x", "none", "link"};
+	static const char *const outside[] = {"x", ".."};
+	struct gofer_reply_walk *r;
+
+	(void)state;
+	make_file("x", "12");
+	assert_int_equal(symlinkat("../secret", f.root_fd, "link"), 0);
+	r = lookup(f.root, names, 3);
+	assert_non_null(r);
+	assert_int_equal(r->node_count, 3);
+	assert_int_equal(r->stop_error, 0);
+	assert_int_equal(r->nodes[0].attr.size, 2);
+	assert_int_equal(r->nodes[1].handle, GOFER_HANDLE_NONE);
+	assert_true(S_ISLNK(r->nodes[2].attr.mode));
+	assert_int_equal(handle_call(&f.m, f.socks[0], GOFER_GETATTR, r->nodes[2].handle), 0);
+	r = lookup(f.root, names + 1, 2);
+	assert_int_equal(r->stop_error, -ENOENT);
+	assert_true(r->nodes[1].handle != GOFER_HANDLE_NONE);
+	assert_null(lookup(f.root, outside, 2));
+}
+
 static void opens_with_just_those_rights(void **state)
 {
 	int s = f.socks[0];
@@ -884,6 +918,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 	    T(walks),
+	    T(looks_up_many),
 	    T(opens_with_just_those_rights),
 	    T(makes_with_owner_and_mode),
 	    T(makes_a_nameless_file),

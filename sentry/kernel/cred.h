@@ -12,6 +12,8 @@
 
 #include "base/refcount.h"
 
+struct task;
+
 #define CRED_GROUPS_MAX 65536
 
 struct cred {
@@ -32,5 +34,28 @@ struct cred *cred_get(const struct cred *c); /* another reference */
 void cred_put(const struct cred *c);
 bool cred_capable(const struct cred *c, unsigned cap);	/* effective, ABI_CAP_* */
 bool cred_in_group(const struct cred *c, uint32_t gid); /* fsgid or a supplementary group */
+/* Takes over the array (malloc'd, count entries, sorted here); for a private copy. */
+void cred_set_groups(struct cred *c, uint32_t *groups, uint32_t count);
+/* Swaps the task's credentials; takes the reference over. The task's owner only. */
+void cred_install(struct task *t, struct cred *c);
+
+/* What a change of user ids does to the capabilities (capabilities(7), "Effect of user ID changes
+ * on capabilities"). c is the changed private copy of old. */
+void cred_uids_changed(struct cred *c, const struct cred *old);
+
+/* What the program file says: set-id bits (left out on nosuid mounts) and file capabilities. */
+struct cred_file {
+	bool set_uid, set_gid;
+	uint32_t uid, gid; /* the file's */
+	bool has_caps;	   /* the rest is security.capability's */
+	bool cap_effective;
+	uint64_t cap_permitted, cap_inheritable;
+};
+/*
+ * The credentials after execve (capabilities(7), "Transformation of capabilities during execve()"):
+ * a new reference. -EPERM: the file's capabilities can't all be granted. *ret_secure: AT_SECURE.
+ */
+int cred_exec(const struct cred *old, const struct cred_file *file, const struct cred **ret_cred,
+	      bool *ret_secure);
 
 #endif

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Credentials, and what user id changes and execve do to them. Nothing here waits or locks but
+ * cred_install. */
+#include "sentry/kernel/cred.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "abi/caps.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "sentry/kernel/kernel.h"
+#include "sentry/kernel/task.h"
+
+struct cred *cred_new(void)
+{
+	struct cred *c = xnew(struct cred);
+
+	refcount_init(&c->ref);
+	object_count(OBJ_CRED, 1);
+	return c;
+}
+
+struct cred *cred_dup(const struct cred *c)
+{
+	struct cred *copy = cred_new();
+
+	*copy = *c;
+	refcount_init(&copy->ref);
+	copy->groups = NULL;
+	if (c->group_count) {
+		copy->groups = xcalloc(c->group_count, sizeof(*c->groups));
+		memcpy(copy->groups, c->groups, c->group_count * sizeof(*c->groups));
+	}
+	return copy;
+}
+
+struct cred *cred_get(const struct cred *c)
+{
+	struct cred *same = (struct cred *)c;
+
+	refcount_get(&same->ref);
+	return same;
+}
+
+void cred_put(const struct cred *c)
+{
+	struct cred *mine = (struct cred *)c;
+
+	if (!refcount_put(&mine->ref))
+		return;
+	free(mine->groups);
+	free(mine);
+	object_count(OBJ_CRED, -1);
+}
+
+bool cred_capable(const struct cred *c, unsigned cap)
+{
+	return c->cap_effective >> cap & 1;
+}
+
+static int compare_gids(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+bool cred_in_group(const struct cred *c, uint32_t gid)
+{
+	if (gid == c->fsgid)
+		return true;
+	return c->group_count &&
+	       bsearch(&gid, c->groups, c->group_count, sizeof(gid), compare_gids) != NULL;
+}
+
+void cred_set_groups(struct cred *c, uint32_t *groups, uint32_t count)
+{
+	if (count)
+		qsort(groups, count, sizeof(*groups), compare_gids);
+	free(c->groups);
+	c->groups = groups;
+	c->group_count = count;
+}
+
+void cred_install(struct task *t, struct cred *c)
+{
+	const struct cred *old = t->cred;
+
+	/* Identity changes end the right of others to look in (prctl(2), PR_SET_DUMPABLE). */
+	bool changed =
+	    old && (old->euid != c->euid || old->egid != c->egid || old->fsuid != c->fsuid ||
+		    old->fsgid != c->fsgid || (c->cap_permitted & ~old->cap_permitted));
+
+	mutex_lock(&t->kernel->tasks_lock);
+	t->cred = c;
+	if (changed)
+		t->tg->dumpable = false;
+	mutex_unlock(&t->kernel->tasks_lock);
+	if (changed)
+		t->pdeath_signal = 0;
+	if (old)
+		cred_put(old);
+}
+
+static bool has_root_id(const struct cred *c)
+{
+	return c->uid == 0 || c->euid == 0 || c->suid == 0;
+}
+
+#define FS_CAPS                                                                                    \
+	(1ull << ABI_CAP_CHOWN | 1ull << ABI_CAP_MKNOD | 1ull << ABI_CAP_DAC_OVERRIDE |            \
+	 1ull << ABI_CAP_DAC_READ_SEARCH | 1ull << ABI_CAP_FOWNER | 1ull << ABI_CAP_FSETID |       \
+	 1ull << ABI_CAP_LINUX_IMMUTABLE | 1ull << ABI_CAP_MAC_OVERRIDE)
+
+void cred_uids_changed(struct cred *c, const struct cred *old)
+{
+	if (c->securebits & ABI_SECBIT_NO_SETUID_FIXUP)
+		return;
+	if (has_root_id(old) && !has_root_id(c)) {
+		if (!(c->securebits & ABI_SECBIT_KEEP_CAPS)) {
+			c->cap_permitted = 0;
+			c->cap_effective = 0;
+		}
+		c->cap_ambient = 0;
+	}
+	if (old->euid == 0 && c->euid != 0)
+		c->cap_effective = 0;
+	if (old->euid != 0 && c->euid == 0)
+		c->cap_effective = c->cap_permitted;
+	if (old->fsuid == 0 && c->fsuid != 0)
+		c->cap_effective &= ~FS_CAPS;
+	if (old->fsuid != 0 && c->fsuid == 0)
+		c->cap_effective |= c->cap_permitted & FS_CAPS;
+}
+
+/* The file's sets, with root's: a set-uid-root program or a root user has them all. */
+static void effective_file_caps(const struct cred *c, struct cred_file *f)
+{
+	bool root_real = c->uid == 0, root_effective = c->euid == 0;
+
+	if (c->securebits & ABI_SECBIT_NOROOT)
+		return;
+	/* A file with capabilities run set-uid-root by another user keeps to its own sets. */
+	if (f->has_caps && !root_real && root_effective)
+		return;
+	if (root_real || root_effective) {
+		f->cap_permitted = c->cap_bounding;
+		f->cap_inheritable = ABI_CAP_ALL;
+		f->has_caps = true;
+		f->cap_effective = root_effective;
+	}
+}
+
+int cred_exec(const struct cred *old, const struct cred_file *file, const struct cred **ret_cred,
+	      bool *ret_secure)
+{
+	struct cred *c = cred_dup(old);
+	struct cred_file f = *file;
+	bool id_change, gained;
+
+	if (old->no_new_privs)
+		f.set_uid = f.set_gid = f.has_caps = false;
+	if (!f.has_caps)
+		f.cap_permitted = f.cap_inheritable = f.cap_effective = 0;
+	if (f.set_uid)
+		c->euid = f.uid;
+	if (f.set_gid)
+		c->egid = f.gid;
+	c->suid = c->fsuid = c->euid;
+	c->sgid = c->fsgid = c->egid;
+	id_change = c->euid != old->uid || c->egid != old->gid;
+
+	if (f.has_caps && f.cap_effective &&
+	    (f.cap_permitted & ~(c->cap_bounding | (old->cap_inheritable & f.cap_inheritable)))) {
+		cred_put(c);
+		return -EPERM;
+	}
+	effective_file_caps(c, &f);
+	if (f.set_uid || f.set_gid || file->has_caps)
+		c->cap_ambient = old->no_new_privs ? old->cap_ambient : 0;
+	c->cap_permitted = (old->cap_inheritable & f.cap_inheritable) |
+			   (f.cap_permitted & c->cap_bounding) | c->cap_ambient;
+	c->cap_effective = f.cap_effective ? c->cap_permitted : c->cap_ambient;
+	c->securebits &= ~(uint32_t)ABI_SECBIT_KEEP_CAPS;
+
+	gained = c->uid != 0 && (f.cap_effective || (c->cap_permitted & ~c->cap_ambient));
+	*ret_secure = id_change || gained;
+	*ret_cred = c;
+	return 0;
+}

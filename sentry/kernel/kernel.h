@@ -58,6 +58,7 @@ struct kernel {
 	uint32_t task_count;	   /* [T] living tasks */
 	uint32_t task_max;	   /* [I] pids limit of the sandbox: fork gives EAGAIN beyond */
 	struct thread_group *init; /* [T] the first process; NULL before it and after its end */
+	int32_t init_status;	   /* [T] its wait status */
 
 	struct timers *timers;	     /* [I] */
 	struct workers *workers;     /* [I] */

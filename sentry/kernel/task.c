@@ -64,6 +64,8 @@ void task_put(struct task *t)
 		cred_put(t->cred);
 	free(t->trace_line);
 	free(t->memops);
+	free(t->sigframe);
+	free(t->affinity);
 	tg_put(t->tg);
 	object_count(OBJ_TASK, -1);
 	free(t);

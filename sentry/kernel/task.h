@@ -129,6 +129,14 @@ struct task_call {
 	bool restarted; /* this is not the handler's first run for the call */
 };
 
+/* What a clone child begins with. */
+struct task_start {
+	struct platform_regs regs;
+	uint64_t fs_base;
+	bool set_fs_base;
+	uint64_t set_child_tid; /* guest address or 0 */
+};
+
 struct task {
 	struct refcount ref;
 	struct kernel *kernel;	   /* [I] */
@@ -164,7 +172,8 @@ struct task {
 	struct ktimer wait_timer;		   /* deadline of the wait */
 
 	/* Starting others, and other programs (fork.c, exec.c) */
-	int32_t clone_tid;	 /* [t] child of the last PORD_CLONE, or 0 */
+	int32_t clone_tid; /* [t] child of a PORD_CLONE that may not have been carried out, or 0 */
+	struct task_start start; /* [t] */
 	struct exec_state *exec; /* [t] a program load under way */
 
 	/* Resources */
@@ -212,6 +221,7 @@ struct thread_group {
 	struct task *leader;   /* [T] borrowed; stays until reaped */
 	struct list tasks;     /* [T] struct task.tg_link, living threads and the dead leader */
 	uint32_t live_count;   /* [T] */
+	uint32_t exit_begun;   /* [T] of these: threads on their way out */
 
 	/* Process tree */
 	struct thread_group *parent; /* [T] borrowed; NULL for the first process */
@@ -248,10 +258,13 @@ struct thread_group {
 	struct abi_rlimit rlimits[16];				/* [s] */
 	struct ktimer itimer_real;				/* setitimer(ITIMER_REAL), alarm */
 	uint64_t itimer_real_interval;				/* [s] ns */
+	uint64_t itimer_real_deadline;				/* [s] ns monotonic; 0: not armed */
 	struct list posix_timers;				/* [s] */
 	atomic_ullong dead_children_utime, dead_children_stime; /* [a] ns */
+	atomic_int host_pid; /* [a] of the host process, for its CPU clocks; 0: none now */
 	atomic_ullong past_utime, past_stime; /* [a] ns, of host processes that it has left */
 	struct cpu_itimer *cpu_itimers;	      /* [s] ITIMER_VIRTUAL, ITIMER_PROF; NULL: never set */
+	uint32_t timer_count;		      /* [s] of posix_timers */
 	int32_t next_timer_id;		      /* [s] timer_create */
 	uint32_t personality;		      /* [s] */
 	struct task *exec_task;		      /* [T] the thread that execs: the others must go */

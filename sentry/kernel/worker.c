@@ -153,7 +153,8 @@ static int64_t run_handler(struct task *t)
 	if (!entry)
 		return -ENOSYS;
 	ret = entry->handler(t, &a);
-	t->call.restarted = true;
+	if (ret != SYS_EXITED)
+		t->call.restarted = true;
 	return ret;
 }
 
@@ -421,6 +422,8 @@ static void handle_event(struct task *t)
 	int64_t ret = 0;
 
 	reply_reset(t);
+	if (t->event.type != PEV_REPORT)
+		t->clone_tid = 0; /* the thread went on: a clone was carried out */
 	switch (t->event.type) {
 	case PEV_CALL:
 		call_begin(t);

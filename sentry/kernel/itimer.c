@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Interval timers. ITIMER_REAL is a timer of the kernel's. ITIMER_VIRTUAL and ITIMER_PROF count CPU
+ * time, which the host keeps and does not announce: a timer looks at it when, at the earliest, the
+ * value can have been reached (a process of n threads uses at most n seconds of CPU a second).
+ * While the process sleeps the looks become rarer, up to LOOK_MAX_NS apart, which is how late such
+ * a signal can come after a pause.
+ */
+#include "sentry/kernel/itimer.h"
+
+#include "abi/signal.h"
+#include "abi/time.h"
+#include "base/mem.h"
+#include "sentry/kernel/cputime.h"
+#include "sentry/kernel/kernel.h"
+#include "sentry/kernel/signal.h"
+#include "sentry/kernel/task.h"
+
+#define LOOK_MIN_NS 1000000ull	 /* 1 ms: a tick of the host's accounting */
+#define LOOK_MAX_NS 100000000ull /* 100 ms */
+
+struct cpu_itimer {
+	struct ktimer timer;
+	struct thread_group *tg;
+	bool user_only;	   /* [I] ITIMER_VIRTUAL */
+	int signo;	   /* [I] */
+	uint64_t target;   /* [s] CPU time at which it fires; 0: not armed */
+	uint64_t interval; /* [s] */
+	uint64_t seen;	   /* [s] CPU time at the last look */
+	uint64_t pause;	   /* [s] until the next look */
+};
+
+static uint64_t cpu_used(struct thread_group *tg, bool user_only)
+{
+	struct cputime used;
+
+	cputime_of_process(tg, &used);
+	return used.utime + (user_only ? 0 : used.stime);
+}
+
+/* The first multiple of interval behind `last` that is still to come. */
+static uint64_t next_expiry(uint64_t last, uint64_t interval, uint64_t now)
+{
+	if (now < last)
+		return last + interval;
+	return last + ((now - last) / interval + 1) * interval;
+}
+
+/* ---- ITIMER_REAL ---- */
+
+static void real_expired(struct ktimer *timer)
+{
+	struct thread_group *tg = container_of(timer, struct thread_group, itimer_real);
+	uint64_t next = TIME_NEVER, now = time_monotonic_ns();
+
+	mutex_lock(&tg->siglock);
+	if (tg->itimer_real_interval && tg->itimer_real_deadline)
+		next = next_expiry(tg->itimer_real_deadline, tg->itimer_real_interval, now);
+	tg->itimer_real_deadline = next == TIME_NEVER ? 0 : next;
+	if (next != TIME_NEVER)
+		ktimer_arm(tg->kernel, timer, next);
+	mutex_unlock(&tg->siglock);
+	signal_send_group(tg, ABI_SIGALRM, NULL);
+}
+
+static void real_get_locked(struct thread_group *tg, struct itimer_value *ret)
+{
+	uint64_t now = time_monotonic_ns();
+
+	ret->interval = tg->itimer_real_interval;
+	ret->left = 0;
+	if (tg->itimer_real_deadline)
+		ret->left = tg->itimer_real_deadline > now ? tg->itimer_real_deadline - now : 1000;
+}
+
+static void real_set(struct thread_group *tg, const struct itimer_value *v,
+		     struct itimer_value *ret_old)
+{
+	uint64_t deadline = 0;
+
+	ktimer_cancel(tg->kernel, &tg->itimer_real);
+	mutex_lock(&tg->siglock);
+	real_get_locked(tg, ret_old);
+	if (v->left)
+		deadline = time_monotonic_ns() + v->left;
+	tg->itimer_real_deadline = deadline;
+	tg->itimer_real_interval = v->left ? v->interval : 0;
+	if (deadline)
+		ktimer_arm(tg->kernel, &tg->itimer_real, deadline);
+	mutex_unlock(&tg->siglock);
+}
+
+/* ---- the CPU timers ---- */
+
+static void arm_look_locked(struct cpu_itimer *ct, uint64_t used)
+{
+	uint64_t left = ct->target > used ? ct->target - used : 0;
+	uint32_t threads = MAX(1u, ct->tg->live_count);
+
+	/* Nothing used since the last look: it sleeps. */
+	ct->pause = used == ct->seen ? MIN(ct->pause * 2, LOOK_MAX_NS) : 0;
+	ct->seen = used;
+	ct->pause = MAX(MAX(ct->pause, left / threads), LOOK_MIN_NS);
+	ktimer_arm(ct->tg->kernel, &ct->timer, time_monotonic_ns() + ct->pause);
+}
+
+static void cpu_look(struct ktimer *timer)
+{
+	struct cpu_itimer *ct = container_of(timer, struct cpu_itimer, timer);
+	uint64_t used = cpu_used(ct->tg, ct->user_only);
+	bool fire = false;
+
+	mutex_lock(&ct->tg->siglock);
+	if (ct->target && used >= ct->target) {
+		fire = true;
+		ct->target = ct->interval ? next_expiry(ct->target, ct->interval, used) : 0;
+	}
+	if (ct->target)
+		arm_look_locked(ct, used);
+	mutex_unlock(&ct->tg->siglock);
+	if (fire)
+		signal_send_group(ct->tg, ct->signo, NULL);
+}
+
+/* The process's two, made when one is first set. */
+static struct cpu_itimer *cpu_timers(struct thread_group *tg)
+{
+	struct cpu_itimer *ct;
+
+	mutex_lock(&tg->siglock);
+	ct = tg->cpu_itimers;
+	if (!ct) {
+		ct = xcalloc(2, sizeof(*ct));
+		for (int i = 0; i < 2; i++) {
+			ktimer_init(&ct[i].timer, cpu_look);
+			ct[i].tg = tg;
+			ct[i].user_only = i == 0;
+			ct[i].signo = i == 0 ? ABI_SIGVTALRM : ABI_SIGPROF;
+		}
+		tg->cpu_itimers = ct;
+	}
+	mutex_unlock(&tg->siglock);
+	return ct;
+}
+
+static void cpu_get_locked(const struct cpu_itimer *ct, uint64_t used, struct itimer_value *ret)
+{
+	ret->interval = ct->interval;
+	ret->left = 0;
+	if (ct->target)
+		ret->left = ct->target > used ? ct->target - used : 1000;
+}
+
+static void cpu_set(struct thread_group *tg, int which, const struct itimer_value *v,
+		    struct itimer_value *ret_old)
+{
+	struct cpu_itimer *ct = &cpu_timers(tg)[which == ABI_ITIMER_PROF];
+	uint64_t used = cpu_used(tg, ct->user_only);
+
+	ktimer_cancel(tg->kernel, &ct->timer);
+	mutex_lock(&tg->siglock);
+	cpu_get_locked(ct, used, ret_old);
+	ct->target = v->left ? used + v->left : 0;
+	ct->interval = v->left ? v->interval : 0;
+	ct->seen = 0;
+	if (ct->target)
+		arm_look_locked(ct, used);
+	mutex_unlock(&tg->siglock);
+}
+
+/* ---- both ---- */
+
+void itimers_init(struct thread_group *tg)
+{
+	ktimer_init(&tg->itimer_real, real_expired);
+}
+
+void itimers_cancel(struct thread_group *tg)
+{
+	const struct itimer_value none = {0, 0};
+	struct itimer_value old;
+
+	real_set(tg, &none, &old);
+	for (int i = 0; tg->cpu_itimers && i < 2; i++)
+		cpu_set(tg, i ? ABI_ITIMER_PROF : ABI_ITIMER_VIRTUAL, &none, &old);
+}
+
+void itimer_get(struct thread_group *tg, int which, struct itimer_value *ret)
+{
+	uint64_t used = 0;
+	struct cpu_itimer *ct = NULL;
+
+	if (which != ABI_ITIMER_REAL) {
+		ct = &cpu_timers(tg)[which == ABI_ITIMER_PROF];
+		used = cpu_used(tg, ct->user_only);
+	}
+	mutex_lock(&tg->siglock);
+	if (ct)
+		cpu_get_locked(ct, used, ret);
+	else
+		real_get_locked(tg, ret);
+	mutex_unlock(&tg->siglock);
+}
+
+void itimer_set(struct thread_group *tg, int which, const struct itimer_value *value,
+		struct itimer_value *ret_old)
+{
+	if (which == ABI_ITIMER_REAL)
+		real_set(tg, value, ret_old);
+	else
+		cpu_set(tg, which, value, ret_old);
+}

@@ -71,6 +71,7 @@ $(O)/%.o: %.c $(O)/.flags
 
 include tests/unit/unit.mk
 -include $(wildcard tests/compat/compat.mk)
+-include $(wildcard tests/fuzz/fuzz.mk)
 include tools/rootfs.mk
 include tools/lint.mk
 

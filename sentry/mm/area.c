@@ -355,6 +355,8 @@ const struct mm_op *op_conflict(const struct mm *mm, const struct task *t, uint6
 {
 	const struct mm_op *op;
 
+	if (atomic_load(&mm->user_count) <= 1)
+		return NULL;
 	list_for_each (op, &mm->ops, link)
 		if (op->task != t && op->freed_start < end && start < op->freed_end && !op_over(op))
 			return op;

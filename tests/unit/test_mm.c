@@ -136,6 +136,8 @@ static int setup(void **state)
 	}
 	task_init(&task, mm);
 	task_init(&other, mm);
+	mm_user_added(mm);
+	mm_user_added(mm);
 	mm_randomize(mm, 8 << 20);
 	*state = mm;
 	return 0;

@@ -42,6 +42,8 @@ $(error MODE=$(MODE): expected release, debug, asan, ubsan, tsan or cov)
 endif
 CFLAGS_ALL := $(CFLAGS_COMMON) $(CFLAGS_MODE) $(CFLAGS)
 
+include platform/stub/stub.mk
+
 FOLDERS := $(wildcard base abi platform sentry syscalls fsgofer runsc)
 SRCS := $(filter-out platform/stub/%,$(shell find $(FOLDERS) -name '*.c' | sort))
 OBJS := $(SRCS:%.c=$(O)/%.o)

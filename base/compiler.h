@@ -9,18 +9,17 @@
 #define container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 #define likely(x)			__builtin_expect(!!(x), 1)
 #define unlikely(x)			__builtin_expect(!!(x), 0)
-#define MIN(a, b)                                                                                  \
+/* Each use gets names of its own, so that they nest. */
+#define _PASTE2(a, b) a##b
+#define _PASTE(a, b)  _PASTE2(a, b)
+#define _CHOOSE(a, op, b, x, y)                                                                    \
 	({                                                                                         \
-		__auto_type _min_a = (a);                                                          \
-		__auto_type _min_b = (b);                                                          \
-		_min_a < _min_b ? _min_a : _min_b;                                                 \
+		__auto_type x = (a);                                                               \
+		__auto_type y = (b);                                                               \
+		x op y ? x : y;                                                                    \
 	})
-#define MAX(a, b)                                                                                  \
-	({                                                                                         \
-		__auto_type _max_a = (a);                                                          \
-		__auto_type _max_b = (b);                                                          \
-		_max_a > _max_b ? _max_a : _max_b;                                                 \
-	})
+#define MIN(a, b) _CHOOSE(a, <, b, _PASTE(_x, __COUNTER__), _PASTE(_y, __COUNTER__))
+#define MAX(a, b) _CHOOSE(a, >, b, _PASTE(_x, __COUNTER__), _PASTE(_y, __COUNTER__))
 
 #define __printf(fmt_arg, first_arg) __attribute__((format(printf, fmt_arg, first_arg)))
 #define __must_check		     __attribute__((warn_unused_result))

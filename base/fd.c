@@ -3,9 +3,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -168,15 +170,32 @@ ssize_t fd_recv(int sock, void *buf, size_t size, int *fds, size_t fd_max, size_
 		return -errno;
 	total = take_fds(&msg, fds, fd_max, &kept);
 	if (total > fd_max || (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC))) {
+		/* With room in the control buffer, what was cut is what found no free number. */
+		bool no_room = total < fd_max && !(msg.msg_flags & MSG_TRUNC);
+
 		for (size_t i = 0; i < kept; i++) {
 			close(fds[i]);
 			fds[i] = -1;
 		}
-		return -EBADMSG;
+		return no_room ? -EMFILE : -EBADMSG;
 	}
 	if (ret_fd_count)
 		*ret_fd_count = kept;
 	return n;
+}
+
+unsigned fd_raise_limit(unsigned prepared)
+{
+	struct rlimit lim = {.rlim_cur = 1024, .rlim_max = 1024};
+	int fd;
+
+	getrlimit(RLIMIT_NOFILE, &lim);
+	lim.rlim_cur = lim.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &lim);
+	fd = fcntl(0, F_DUPFD_CLOEXEC, (int)prepared - 1);
+	if (fd >= 0)
+		close(fd);
+	return lim.rlim_cur > 1u << 20 ? 1u << 20 : (unsigned)lim.rlim_cur;
 }
 
 int fd_sealed_memfd(const char *name, const void *bytes, size_t size)

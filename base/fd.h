@@ -22,11 +22,19 @@ int fd_read_file(int dirfd, const char *path, size_t max, char **ret_text, size_
 /*
  * One message with descriptors over a unix socket. send: fd_count <= FD_PASS_MAX. recv: descriptors
  * arrive close-on-exec; *ret_fd_count says how many (the rest of fds is -1); a message with more
- * than fd_max descriptors or one that was cut is -EBADMSG, with all received descriptors closed.
+ * than fd_max descriptors or one that was cut is -EBADMSG, with all received descriptors closed;
+ * -EMFILE if there was no room for a descriptor (the message is lost then).
  */
 #define FD_PASS_MAX 16
 ssize_t fd_send(int sock, const void *buf, size_t size, const int *fds, size_t fd_count);
 ssize_t fd_recv(int sock, void *buf, size_t size, int *fds, size_t fd_max, size_t *ret_fd_count);
+
+/*
+ * Raises RLIMIT_NOFILE to its hard limit, and has the kernel make room for `prepared` descriptors:
+ * growing the table once threads share it waits for an RCU period, milliseconds each time. Returns
+ * the limit.
+ */
+unsigned fd_raise_limit(unsigned prepared);
 
 /* A memfd with this content, sealed against every change. */
 int fd_sealed_memfd(const char *name, const void *bytes, size_t size);

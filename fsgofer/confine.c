@@ -12,7 +12,6 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -26,9 +25,6 @@
 #ifndef AT_RECURSIVE
 #define AT_RECURSIVE 0x8000
 #endif
-
-/* A full descriptor table that threads share is grown with a wait for RCU: grow it before. */
-#define PREPARED_DESCRIPTORS 4096
 
 int confine_fail(struct confine_error *e, int err, const char *fmt, ...)
 {
@@ -166,20 +162,6 @@ int confine_descriptors(int *keep, size_t keep_count, int null_fd, struct confin
 	if (syscall(SYS_close_range, next, ~0u, 0))
 		return confine_fail(e, errno, "gofer: closing descriptors");
 	return 0;
-}
-
-unsigned confine_raise_nofile(void)
-{
-	struct rlimit lim = {.rlim_cur = 1024, .rlim_max = 1024};
-	int fd;
-
-	getrlimit(RLIMIT_NOFILE, &lim);
-	lim.rlim_cur = lim.rlim_max;
-	setrlimit(RLIMIT_NOFILE, &lim);
-	fd = fcntl(0, F_DUPFD_CLOEXEC, PREPARED_DESCRIPTORS - 1);
-	if (fd >= 0)
-		close(fd);
-	return (unsigned)MIN(lim.rlim_cur, (rlim_t)1 << 20);
 }
 
 /* What the gofer may do as the host's root that any user may not, and why. */

@@ -41,8 +41,6 @@ int confine_open_mounts(const struct gofer_args *args, struct gofer_root *roots,
 int confine_root(const char *scratch_dir, struct confine_error *e);
 /* Closes all but keep[] (sorted by this function) and null_fd, which stands in for 0, 1 and 2. */
 int confine_descriptors(int *keep, size_t keep_count, int null_fd, struct confine_error *e);
-/* Raises RLIMIT_NOFILE to the hard limit; returns it. */
-unsigned confine_raise_nofile(void);
 int confine_privileges(struct confine_error *e);
 
 /* filter.c. The descriptors are those that arguments are compared with. */

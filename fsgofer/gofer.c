@@ -19,6 +19,7 @@
 
 /* Descriptors kept free for what a request opens and closes, and for what isn't a handle. */
 #define RESERVED_DESCRIPTORS 64
+#define PREPARED_DESCRIPTORS 4096
 #define MIN_HANDLES	     256
 #define THREAD_STACK_SIZE    (128u * 1024)
 
@@ -77,7 +78,7 @@ static int confine_files(struct gofer *g, int null_fd, struct confine_error *e)
 	free(keep);
 	if (err)
 		return err;
-	limit = (int)confine_raise_nofile() - (int)count - RESERVED_DESCRIPTORS;
+	limit = (int)fd_raise_limit(PREPARED_DESCRIPTORS) - (int)count - RESERVED_DESCRIPTORS;
 	if (limit < MIN_HANDLES)
 		return confine_fail(e, EMFILE, "gofer: the limit of open files leaves %d handles",
 				    limit);

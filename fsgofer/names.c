@@ -143,6 +143,49 @@ int do_walk(struct gofer_conn *c)
 	return 0;
 }
 
+/* One name of a LOOKUP: fills the node if all goes well. */
+static int lookup_node(struct gofer_conn *c, const struct gofer_handle *dir, const char *name,
+		       struct gofer_node *ret)
+{
+	struct gofer_node node;
+	int fd = step(dir->fd, name, &node.attr);
+	int err = fd;
+
+	if (fd >= 0)
+		err =
+		    handles_add(&c->server->handles, fd, HANDLE_PATH, dir->readonly, &node.handle);
+	if (!err)
+		*ret = node;
+	return err;
+}
+
+int do_lookup(struct gofer_conn *c)
+{
+	const struct gofer_req_walk *req = (const void *)c->req;
+	struct gofer_cursor tail = request_tail(c, sizeof(*req)), names = tail;
+	struct gofer_reply_walk *reply;
+
+	if (req->zero || req->name_count == 0 || req->name_count > GOFER_LOOKUP_MAX)
+		return malformed(c, "lookup of a wrong count");
+	for (uint32_t i = 0; i < req->name_count; i++)
+		gofer_take_name(&tail);
+	if (tail_end(c, &tail))
+		return -EBADMSG;
+
+	cleanup_held struct held dir = hold(c, req->handle, HANDLE_PATH);
+	if (!dir.h)
+		return -ESTALE;
+	reply = reply_begin(c, sizeof(*reply) + req->name_count * sizeof(reply->nodes[0]));
+	reply->node_count = req->name_count;
+	for (uint32_t i = 0; i < req->name_count; i++) {
+		int err = lookup_node(c, dir.h, gofer_take_name(&names), &reply->nodes[i]);
+
+		if (i == 0)
+			reply->stop_error = err;
+	}
+	return 0;
+}
+
 /* Gives a node the owner and mode of the request, if it is the node that was just made. */
 static int settle(const struct gofer_conn *c, int path_fd, uint32_t type, struct gofer_attr *attr)
 {
@@ -231,6 +274,32 @@ int do_create(struct gofer_conn *c)
 	err = path_fd < 0 ? -errno : reply_made(c, dir.h, path_fd, S_IFREG);
 	if (err) {
 		unlinkat(dir.h->fd, name, 0);
+		close(fd);
+		return err;
+	}
+	c->reply_fd = fd;
+	return 0;
+}
+
+int do_tmpfile(struct gofer_conn *c)
+{
+	const struct gofer_req_make *req = (const void *)c->req;
+	int fd, path_fd, err;
+
+	if (!make_ok(req, true, false) || !(req->flags & GOFER_OPEN_WRITE))
+		return malformed(c, "tmpfile with wrong fields");
+	cleanup_held struct held dir = hold(c, req->dir, HANDLE_PATH);
+	if (!dir.h)
+		return -ESTALE;
+	if (dir.h->readonly)
+		return -EROFS;
+	fd = openat(c->server->proc_fd, fd_name(dir.h->fd).text,
+		    O_TMPFILE | (open_flags(req->flags) & ~O_NOFOLLOW), req->mode & 0777);
+	if (fd < 0)
+		return -errno;
+	path_fd = openat(c->server->proc_fd, fd_name(fd).text, O_PATH | O_CLOEXEC);
+	err = path_fd < 0 ? -errno : reply_made(c, dir.h, path_fd, S_IFREG);
+	if (err) {
 		close(fd);
 		return err;
 	}

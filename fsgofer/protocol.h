@@ -57,8 +57,10 @@
 enum gofer_type {
 	GOFER_ATTACH = 1,
 	GOFER_WALK,
+	GOFER_LOOKUP,
 	GOFER_OPEN,
 	GOFER_CREATE,
+	GOFER_TMPFILE,
 	GOFER_MKDIR,
 	GOFER_MKNOD,
 	GOFER_SYMLINK,
@@ -144,6 +146,13 @@ struct gofer_req_walk {
 	uint32_t zero;
 };
 
+/*
+ * LOOKUP: as WALK, but all names (1 to GOFER_LOOKUP_MAX) are entries of the one directory. The
+ * reply has a node for every name; those that weren't found have no handle. stop_error is the
+ * first name's error (0: found); the others are there because the sentry expects to need them.
+ */
+#define GOFER_LOOKUP_MAX 64u
+
 enum gofer_stop {
 	GOFER_STOP_END,	    /* all names were found */
 	GOFER_STOP_SYMLINK, /* the last node is a symlink and names are left */
@@ -186,6 +195,7 @@ struct gofer_req_open {
  * regular, fifo, socket, or the 0:0 character device of overlay whiteouts; else -EPERM), SYMLINK.
  * All fail with -EEXIST where the name exists. uid, gid and mode (07777) become exactly these.
  * Tail: the name; for SYMLINK then the target. Reply: gofer_reply_node; CREATE: one descriptor.
+ * TMPFILE: as CREATE, but the file has no name (O_TMPFILE; LINK can give it one) and no tail.
  */
 struct gofer_req_make {
 	struct gofer_header h;
@@ -346,7 +356,7 @@ static_assert(sizeof(struct gofer_node) == 136, "wire");
 static_assert(sizeof(struct gofer_req_make) == 48, "wire");
 static_assert(sizeof(struct gofer_req_setattr) == 80, "wire");
 static_assert(sizeof(struct gofer_dirent) == 24, "wire");
-static_assert(sizeof(struct gofer_reply_walk) + GOFER_WALK_MAX * sizeof(struct gofer_node) <=
+static_assert(sizeof(struct gofer_reply_walk) + GOFER_LOOKUP_MAX * sizeof(struct gofer_node) <=
 		  GOFER_MESSAGE_MAX,
 	      "wire");
 static_assert(sizeof(struct gofer_dirent) + sizeof(struct gofer_attr) + GOFER_NAME_MAX + 8 <

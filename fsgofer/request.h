@@ -62,7 +62,9 @@ void reply_data_end(struct gofer_conn *c, size_t size);
 /* Handlers, by file. */
 int do_attach(struct gofer_conn *c);
 int do_walk(struct gofer_conn *c);
+int do_lookup(struct gofer_conn *c);
 int do_create(struct gofer_conn *c);
+int do_tmpfile(struct gofer_conn *c);
 int do_mkdir(struct gofer_conn *c);
 int do_mknod(struct gofer_conn *c);
 int do_symlink(struct gofer_conn *c);

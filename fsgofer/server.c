@@ -27,8 +27,10 @@ static const struct request_row {
 } rows[GOFER_TYPE_COUNT] = {
     [GOFER_ATTACH] = {"attach", sizeof(struct gofer_req_attach), false, false, do_attach},
     [GOFER_WALK] = {"walk", sizeof(struct gofer_req_walk), true, false, do_walk},
+    [GOFER_LOOKUP] = {"lookup", sizeof(struct gofer_req_walk), true, false, do_lookup},
     [GOFER_OPEN] = {"open", sizeof(struct gofer_req_open), false, false, do_open},
     [GOFER_CREATE] = {"create", sizeof(struct gofer_req_make), true, false, do_create},
+    [GOFER_TMPFILE] = {"tmpfile", sizeof(struct gofer_req_make), false, false, do_tmpfile},
     [GOFER_MKDIR] = {"mkdir", sizeof(struct gofer_req_make), true, false, do_mkdir},
     [GOFER_MKNOD] = {"mknod", sizeof(struct gofer_req_make), true, false, do_mknod},
     [GOFER_SYMLINK] = {"symlink", sizeof(struct gofer_req_make), true, false, do_symlink},

@@ -268,6 +268,7 @@ void sandbox_main(const struct sandbox_args *args)
 	log_setup(log_fd(), args->options->log_json, args->options->log_level, "sentry");
 	crash_handler_install();
 	make_platform(&b);
+	fd_raise_limit(4096);
 	make_kernel(&b);
 	b.gofer = gofer_client_new(b.kernel, args->gofer_fds, SANDBOX_GOFER_CONNECTIONS);
 	boot_mounts(&b);

@@ -34,7 +34,7 @@ const struct syscall_entry syscall_table[SYSCALL_TABLE_COUNT] = {
 
 static void plan_call(struct copyplan *plan, const struct syscall_entry *entry)
 {
-	for (uint8_t i = 0; i < array_count(entry->args); i++) {
+	for (unsigned int i = 0; i < array_count(entry->args); i++) {
 		const struct syscall_arg *arg = &entry->args[i];
 
 		if (arg->copy == COPYWIN_NONE)

@@ -26,8 +26,7 @@ $(GEN_DOCS): $(O)/tools/gen-docs.o $(O)/libcvisor.a
 -include $(O)/tools/gen-docs.d
 
 .PHONY: docs docs-current
-docs: $(GEN_DOCS) ## make docs/compatibility.md from syscalls/table.h
-	@$(GEN_DOCS) > docs/compatibility.md.new && mv docs/compatibility.md.new docs/compatibility.md
+docs: $(GEN_DOCS) ## bring generated documents up to date: docs/compatibility.md, tables in security.md
+	@tools/update-docs $(GEN_DOCS)
 docs-current: $(GEN_DOCS)
-	@$(GEN_DOCS) | cmp -s - docs/compatibility.md || \
-		{ echo 'docs/compatibility.md: not current with syscalls/table.h: make docs'; exit 1; }
+	@tools/update-docs --check $(GEN_DOCS)

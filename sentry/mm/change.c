@@ -3,11 +3,9 @@
  * checks is that of Linux, mm/mprotect.c, mm/mremap.c, mm/madvise.c). */
 #include <errno.h>
 
-#include "abi/caps.h"
+#include "abi/fcntl.h"
 #include "abi/mman.h"
-#include "abi/resource.h"
 #include "base/compiler.h"
-#include "sentry/kernel/cred.h"
 #include "sentry/kernel/task.h"
 #include "sentry/kernel/task_block.h"
 #include "sentry/kernel/unsupported.h"
@@ -336,6 +334,7 @@ enum advice_way {
 	ADVICE_HOST,	/* the host does it */
 	ADVICE_NOTE,	/* kept here only */
 	ADVICE_BOTH,	/* kept here, for fork and /proc, and done by the host */
+	ADVICE_PUNCH,	/* a hole in the file, made here */
 	ADVICE_LACKING, /* Linux has it */
 	ADVICE_ADMIN,	/* needs CAP_SYS_ADMIN on Linux; not offered */
 };
@@ -352,7 +351,7 @@ static const struct advice advices[] = {
     [ABI_MADV_WILLNEED] = {ADVICE_HOST, 0, 0},
     [ABI_MADV_DONTNEED] = {ADVICE_HOST, 0, 0},
     [ABI_MADV_FREE] = {ADVICE_HOST, 0, 0},
-    [ABI_MADV_REMOVE] = {ADVICE_HOST, 0, 0},
+    [ABI_MADV_REMOVE] = {ADVICE_PUNCH, 0, 0},
     [ABI_MADV_DONTFORK] = {ADVICE_BOTH, AREA_DONTFORK, 0},
     [ABI_MADV_DOFORK] = {ADVICE_BOTH, 0, AREA_DONTFORK},
     [ABI_MADV_MERGEABLE] = {ADVICE_LACKING, 0, 0},
@@ -433,10 +432,60 @@ static int64_t note_advice(struct mm *mm, uint64_t start, uint64_t end, int advi
 	return err;
 }
 
+/* A part of the range that lies in one file mapping. */
+struct file_part {
+	struct file *file; /* reference, or NULL: a shared anonymous mapping */
+	uint64_t start, end, offset;
+};
+
+/* The first part at or above `at`; false: none. */
+static bool next_part(struct mm *mm, uint64_t at, uint64_t end, struct file_part *ret)
+{
+	const struct vm_area *a;
+
+	mutex_lock(&mm->lock);
+	a = vma_at(&mm->vmas, vma_seek(&mm->vmas, at));
+	if (a && a->v.start < end) {
+		*ret = (struct file_part){a->v.file ? file_get(a->v.file) : NULL,
+					  MAX(at, a->v.start), MIN(end, a->v.end), 0};
+		ret->offset = a->v.offset + (ret->start - a->v.start);
+	} else {
+		a = NULL;
+	}
+	mutex_unlock(&mm->lock);
+	return a;
+}
+
+static int64_t punch_hole(struct task *t, const struct file_part *p)
+{
+	if (!p->file)
+		return unsupported(t, EINVAL, "MADV_REMOVE of anonymous memory");
+	if (!p->file->ops->fallocate)
+		return -EOPNOTSUPP;
+	worker_going_long();
+	return p->file->ops->fallocate(p->file, ABI_FALLOC_FL_PUNCH_HOLE | ABI_FALLOC_FL_KEEP_SIZE,
+				       (int64_t)p->offset, (int64_t)(p->end - p->start));
+}
+
+static int64_t punch_holes(struct task *t, uint64_t start, uint64_t end)
+{
+	struct file_part p;
+	int64_t err = 0;
+	bool hole = false;
+
+	for (; !err && start < end && next_part(t->mm, start, end, &p); start = p.end) {
+		hole |= p.start != start;
+		err = punch_hole(t, &p);
+		if (p.file)
+			file_put(p.file);
+	}
+	return err ? err : hole || start < end ? -ENOMEM : 0;
+}
+
 int64_t mm_madvise(struct task *t, uint64_t addr, uint64_t size, int advice)
 {
 	const struct advice how = advice_of(advice);
-	const struct memop m = {
+	struct memop m = {
 	    .type = MEMOP_MADVISE, .addr = addr, .size = PAGE_ALIGN_UP(size), .advice = advice};
 	int64_t err;
 
@@ -457,6 +506,10 @@ int64_t mm_madvise(struct task *t, uint64_t addr, uint64_t size, int advice)
 	err = note_advice(t->mm, addr, addr + size, advice, &how);
 	if (err || how.way == ADVICE_NOTE)
 		return err;
+	if (how.way == ADVICE_PUNCH)
+		return punch_holes(t, addr, addr + size);
+	if (advice == ABI_MADV_DONTNEED_LOCKED)
+		m.advice = ABI_MADV_DONTNEED; /* nothing is locked on the host */
 	return task_add_memop(t, &m);
 }
 

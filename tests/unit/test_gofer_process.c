@@ -128,6 +128,8 @@ static void serves_everything(void **state)
 {
 	const struct gofer_mount mounts[] = {{.source = f.root}};
 	struct gofer_req_setattr *set;
+	struct gofer_req_handle *at;
+	struct gofer_req_make *tmp;
 	struct gofer_req_readdir *dir;
 	struct gofer_req_fsync *sync;
 	struct gofer_req_xattr *x;
@@ -159,6 +161,18 @@ static void serves_everything(void **state)
 	assert_int_equal(handle_call(&f.m, s, GOFER_GETATTR, h), 0);
 	assert_int_equal(handle_call(&f.m, s, GOFER_STATFS, h), 0);
 	assert_int_equal(handle_call(&f.m, s, GOFER_LISTXATTR, h), 0);
+
+	at = msg_begin(&f.m, GOFER_GETATTR_AT, sizeof(*at));
+	at->handle = root;
+	msg_string(&f.m, "file");
+	assert_int_equal(msg_call(&f.m, s), 0);
+	tmp = msg_begin(&f.m, GOFER_TMPFILE, sizeof(*tmp));
+	tmp->dir = root;
+	tmp->flags = GOFER_OPEN_WRITE;
+	err = msg_call(&f.m, s);
+	assert_true(err == 0 || err == -EOPNOTSUPP);
+	if (f.m.reply_fd >= 0)
+		close(f.m.reply_fd);
 
 	set = msg_begin(&f.m, GOFER_SETATTR, sizeof(*set));
 	set->handle = h;

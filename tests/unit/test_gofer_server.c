@@ -156,6 +156,40 @@ static void walks(void **state)
 	assert_int_equal(r->node_count, 3);
 }
 
+static struct gofer_reply_walk *lookup(uint64_t dir, const char *const *names, uint32_t count)
+{
+	struct gofer_req_walk *req = msg_begin(&f.m, GOFER_LOOKUP, sizeof(*req));
+
+	req->handle = dir;
+	req->name_count = count;
+	for (uint32_t i = 0; i < count; i++)
+		msg_string(&f.m, names[i]);
+	return msg_call(&f.m, f.socks[0]) ? NULL : (void *)f.m.reply;
+}
+
+static void looks_up_many(void **state)
+{
+	static const char *const names[] = {"x", "none", "link"};
+	static const char *const outside[] = {"x", ".."};
+	struct gofer_reply_walk *r;
+
+	(void)state;
+	make_file("x", "12");
+	assert_int_equal(symlinkat("../secret", f.root_fd, "link"), 0);
+	r = lookup(f.root, names, 3);
+	assert_non_null(r);
+	assert_int_equal(r->node_count, 3);
+	assert_int_equal(r->stop_error, 0);
+	assert_int_equal(r->nodes[0].attr.size, 2);
+	assert_int_equal(r->nodes[1].handle, GOFER_HANDLE_NONE);
+	assert_true(S_ISLNK(r->nodes[2].attr.mode));
+	assert_int_equal(handle_call(&f.m, f.socks[0], GOFER_GETATTR, r->nodes[2].handle), 0);
+	r = lookup(f.root, names + 1, 2);
+	assert_int_equal(r->stop_error, -ENOENT);
+	assert_true(r->nodes[1].handle != GOFER_HANDLE_NONE);
+	assert_null(lookup(f.root, outside, 2));
+}
+
 static void opens_with_just_those_rights(void **state)
 {
 	int s = f.socks[0];
@@ -227,6 +261,40 @@ static void makes_with_owner_and_mode(void **state)
 	assert_int_equal(reply_node()->dir.nlink, 3);
 }
 
+static int link_name(uint64_t h, uint64_t dir, const char *name)
+{
+	struct gofer_req_link *req = msg_begin(&f.m, GOFER_LINK, sizeof(*req));
+
+	req->handle = h;
+	req->dir = dir;
+	msg_string(&f.m, name);
+	return msg_call(&f.m, f.socks[0]);
+}
+
+/* A file without a name, which then gets one. */
+static void makes_a_nameless_file(void **state)
+{
+	struct gofer_req_make *req = msg_begin(&f.m, GOFER_TMPFILE, sizeof(*req));
+	struct stat st;
+	int err;
+
+	(void)state;
+	req->dir = f.root;
+	req->mode = 0640;
+	req->flags = GOFER_OPEN_READ | GOFER_OPEN_WRITE;
+	err = msg_call(&f.m, f.socks[0]);
+	if (err == -EOPNOTSUPP)
+		skip(); /* the file system of /tmp */
+	assert_int_equal(err, 0);
+	assert_int_equal(reply_node()->node.attr.nlink, 0);
+	assert_int_equal(write(f.m.reply_fd, "text", 4), 4);
+	close(f.m.reply_fd);
+	assert_int_equal(link_name(reply_node()->node.handle, f.root, "named"), 0);
+	assert_int_equal(fstatat(f.root_fd, "named", &st, 0), 0);
+	assert_int_equal(st.st_mode, S_IFREG | 0640);
+	assert_int_equal(st.st_size, 4);
+}
+
 static void makes_nodes(void **state)
 {
 	int s = f.socks[0];
@@ -276,16 +344,6 @@ static int rename_names(uint64_t old_dir, const char *old_name, uint64_t new_dir
 	req->flags = flags;
 	msg_string(&f.m, old_name);
 	msg_string(&f.m, new_name);
-	return msg_call(&f.m, f.socks[0]);
-}
-
-static int link_name(uint64_t h, uint64_t dir, const char *name)
-{
-	struct gofer_req_link *req = msg_begin(&f.m, GOFER_LINK, sizeof(*req));
-
-	req->handle = h;
-	req->dir = dir;
-	msg_string(&f.m, name);
 	return msg_call(&f.m, f.socks[0]);
 }
 
@@ -860,8 +918,10 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 	    T(walks),
+	    T(looks_up_many),
 	    T(opens_with_just_those_rights),
 	    T(makes_with_owner_and_mode),
+	    T(makes_a_nameless_file),
 	    T(makes_nodes),
 	    T(handles_follow_the_file),
 	    T(gets_attributes_by_name),

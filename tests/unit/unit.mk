@@ -5,6 +5,11 @@
 UNIT_TESTS := $(patsubst tests/unit/test_%.c,%,$(wildcard tests/unit/test_*.c))
 BASE_SRCS := $(wildcard base/*.c)
 
+UNIT_base := base/mem.c
+UNIT_abi := base/mem.c
+UNIT_strace := syscalls/strace.c syscalls/strace_args.c syscalls/strace_flags.c \
+	syscalls/strace_structs.c
+
 # Everything but main().
 $(O)/libcvisor.a: $(filter-out $(O)/runsc/main.o,$(OBJS))
 	@echo '  AR      $@'
@@ -16,9 +21,16 @@ UNIT_gofer_protocol := fsgofer/handles.c
 UNIT_gofer_server := $(GOFER_SERVER_SRCS)
 UNIT_gofer_process := $(GOFER_SERVER_SRCS) fsgofer/gofer.c fsgofer/confine.c fsgofer/filter.c
 UNIT_LIBS_gofer_process := -lseccomp
+UNIT_loader := sentry/mm/mm.c sentry/mm/vma.c sentry/mm/area.c sentry/loader/elf.c \
+	sentry/loader/script.c sentry/loader/stack.c sentry/loader/creds.c sentry/loader/load.c
+UNIT_usermem := sentry/mm/usermem.c
 UNIT_mm := sentry/mm/mm.c sentry/mm/vma.c sentry/mm/area.c sentry/mm/map.c sentry/mm/change.c
 UNIT_config := runsc/config.c runsc/config_linux.c runsc/json.c runsc/error.c
 UNIT_cgroup := runsc/cgroup.c runsc/cgroup_path.c runsc/error.c runsc/options.c
+PLATFORM_SRCS := $(filter-out platform/stub/%,$(wildcard platform/*.c platform/*/*.c))
+UNIT_platform := $(PLATFORM_SRCS) tests/unit/guest/minisentry.c
+UNIT_platform_hostile := $(UNIT_platform)
+include tests/unit/guest/guest.mk
 
 define unit_rule
 $(O)/tests/unit/$(1): $(O)/tests/unit/test_$(1).o $$(BASE_SRCS:%.c=$(O)/%.o) \

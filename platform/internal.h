@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the parts of the platform share. Guards: [I] set before publication, [p] platform.lock,
+ * [t] platform_thread.lock, [o] the sentry thread that owns the stopped thread, [L] the one in
+ * platform_next, [a] atomic.
+ *
+ * Lock order:
+ *	platform.lock		who is who: ids, processes, slots, clones under way, deaths
+ *	  platform_thread.lock	state of one thread, its present notification, what was ordered
+ * No callback is made with either held. Both are below every lock of the sentry.
+ */
+#ifndef PLATFORM_INTERNAL_H
+#define PLATFORM_INTERNAL_H
+
+#include <linux/seccomp.h>
+#include <stdatomic.h>
+
+#include "base/idmap.h"
+#include "base/list.h"
+#include "base/lock.h"
+#include "base/refcount.h"
+#include "platform/platform.h"
+#include "platform/stub/channel.h"
+#include "platform/stub/layout.h"
+
+#define RANK_PLATFORM	     86
+#define RANK_PLATFORM_THREAD 88
+
+#define CHANNELS_SIZE ((uint64_t)STUB_SLOTS * CHANNEL_STRIDE)
+
+enum thread_state {
+	THREAD_PREPARED, /* never ordered */
+	THREAD_ORDERED,	 /* a clone that will make it was ordered; waits for its HELLO */
+	THREAD_RUNNING,
+	THREAD_STOPPED,
+	THREAD_DEAD,
+};
+
+/* A host process: one stub process with all its threads. */
+struct host_process {
+	struct refcount refs; /* one a thread */
+	pid_t pid;	      /* [I] */
+	bool dead;	      /* [p] reaped, or about to be: pid must not be used any more */
+	bool killed;	      /* [p] by platform_kill */
+	struct list threads;  /* [p] platform_thread.process_link */
+	struct list mm_link;  /* [p] in platform_mm.processes */
+};
+
+struct platform_mm {
+	struct platform *p; /* [I] */
+	struct refcount refs;
+	int channel_fd;		  /* [I] all channels of this address space */
+	struct channel *channels; /* [I] its mapping, STUB_SLOTS of them; touched ones exist */
+	atomic_int vm_pid;	  /* [a] a living process of it, for process_vm_*; 0: none */
+	struct list processes;	  /* [p] */
+	uint32_t slot_high;	  /* [p] slots from here on were never used */
+	struct list free_slots;	  /* [p] struct free_slot */
+};
+
+/* A slot that was used; free once the host kernel has cleared the channel's tid_word. */
+struct free_slot {
+	struct list link;
+	uint32_t slot;
+	bool gone; /* the host process is reaped: no need to look at the word */
+};
+
+/* The sentry's own copy of a window, and what it has written there. */
+struct window {
+	uint64_t va;
+	uint32_t offset, size, have;
+	bool writable;
+	uint32_t low, high; /* [low, high) was written: goes back to the guest */
+};
+
+/* An mmap with a descriptor that the thread was ordered to make, as the filter will show it. */
+struct expected_mmap {
+	uint64_t args[6];
+};
+
+struct platform_thread {
+	struct platform *p;	  /* [I] */
+	struct platform_mm *mm;	  /* [I] */
+	struct channel *ch;	  /* [I] shared with the guest */
+	uint32_t slot;		  /* [I] */
+	enum platform_clone kind; /* [I] */
+	void *cookie;		  /* [I], but for a spare that is claimed: [p] */
+
+	struct host_process *process;	 /* [p] NULL until HELLO; never changes then */
+	struct host_process *creator;	 /* [p] process of the thread that clones it, until HELLO */
+	struct list process_link;	 /* [p] in host_process.threads */
+	struct list link;		 /* [p] outstanding, spares, spawn, ready or deaths */
+	uint64_t token;			 /* [p] of its HELLO */
+	bool asked;			 /* [p] its clone was let through */
+	pid_t tid_hint;			 /* [p] what its creator says that the clone returned */
+	bool spare;			 /* [p] a stub process that nobody uses yet */
+	bool internal;			 /* [I] the zygote */
+	bool kick_pending, kill_pending; /* [p] asked for before HELLO */
+	bool death_by_host;		 /* [p] for the callback */
+
+	struct mutex lock;
+	enum thread_state state;	     /* [t]; ORDERED and before: [p] */
+	pid_t tid;			     /* [t] 0 until HELLO */
+	uint64_t notif_id;		     /* [t] of the doorbell it waits in, while STOPPED */
+	uint64_t seq;			     /* [t] of the last request taken */
+	bool hello;			     /* [t] its first reply answers the HELLO */
+	bool own_stack_inherited;	     /* [I] its slot's stack is inherited by forks */
+	bool slot_fresh;		     /* [I] its slot has no stack yet */
+	struct platform_thread *clone_child; /* [t] ordered; until the next event */
+	struct expected_mmap *expected;	     /* [t] */
+	uint32_t expected_count, expected_next;
+	struct platform_regs regs; /* [o] of the last event */
+	uint32_t window_count;	   /* [o] */
+	struct window windows[CHANNEL_WINDOWS];
+};
+
+struct platform_counters {
+	atomic_ullong calls, faults, kicks, reports, doorbells, window_reads, window_writes,
+	    vm_reads, vm_writes, forks, threads, execs, reaped, memops, addfds;
+};
+
+#define EARLY_DEAD_MAX 64
+
+struct platform {
+	const struct platform_callbacks *callbacks; /* [I] */
+	int listener;				    /* [I] */
+	size_t notif_size;			    /* [I] of the host's struct seccomp_notif */
+	struct seccomp_notif *notif;		    /* [L] */
+	uint32_t spare_target;			    /* [I] */
+	uint64_t vdso_size, vdso_code_offset;	    /* [I] */
+	struct platform_counters stats;		    /* [a] */
+
+	struct mutex lock;
+	struct idmap tids;		    /* [p] host tid -> platform_thread */
+	struct idmap pids;		    /* [p] host pid -> host_process, living */
+	struct list outstanding;	    /* [p] ORDERED threads */
+	struct list spares;		    /* [p] STOPPED, waiting for platform_mm_new */
+	struct list spawn;		    /* [p] PREPARED, for the zygote to make */
+	struct list ready;		    /* [p] PEV_STARTED to be delivered */
+	struct list deaths;		    /* [p] `dead` to be called */
+	struct platform_thread *delivering; /* [p] of the event that platform_next returned last */
+	struct platform_thread *zygote;	    /* [I] after boot */
+	uint32_t spares_coming;		    /* [p] spares in spawn or being made */
+	pid_t early_dead[EARLY_DEAD_MAX];   /* [p] processes that died before their HELLO */
+	uint32_t early_dead_next;	    /* [p] */
+	uint32_t processes;		    /* [p] living host processes known */
+	bool broken;			    /* [p] */
+
+	atomic_bool in_recv;	 /* [a] somebody is, or is about to be, in NOTIF_RECV */
+	atomic_bool interrupted; /* [a] platform_interrupt was called */
+	atomic_bool stopping;	 /* [a] */
+	bool reaper_started;	 /* [I] */
+	pthread_t reaper;	 /* [I] */
+};
+
+#define count_stat(p, field) atomic_fetch_add_explicit(&(p)->stats.field, 1, memory_order_relaxed)
+
+/* thread.c: objects and their life. */
+struct platform_mm *mm_create(struct platform *p, uint32_t first_slot, int *ret_err);
+void mm_put(struct platform_mm *mm);
+struct platform_thread *thread_create(struct platform_mm *mm, uint32_t slot,
+				      enum platform_clone kind, void *cookie);
+void thread_free(struct platform_thread *t);
+/* Caller holds p->lock. -EAGAIN if there are none left. *ret_fresh: its stack is to be mapped. */
+int slot_take_locked(struct platform_mm *mm, uint32_t *ret_slot, bool *ret_fresh);
+void slot_release_locked(struct platform_mm *mm, uint32_t slot, bool gone);
+/* Gives a HELLO's sender its identity. Caller holds p->lock. */
+void thread_bind_locked(struct platform_thread *t, pid_t tid, struct host_process *process);
+struct host_process *process_create_locked(struct platform *p, pid_t pid, struct platform_mm *mm);
+/* The host process is gone: all its threads, and what it was to make, go on the list of deaths. */
+void process_died_locked(struct platform *p, struct host_process *process);
+/* Takes the thread out of everything and queues the `dead` callback. Caller holds p->lock. */
+void thread_dies_locked(struct platform_thread *t, bool by_host);
+/* Calls the sentry back for queued deaths. No lock held. */
+void run_deaths(struct platform *p);
+void process_kill_locked(struct host_process *process);
+uint64_t random_token(void);
+
+/* reply.c */
+void reply_encode(struct platform_thread *t, const struct platform_reply *r);
+
+/* request.c: copies the channel's request; false if it makes no sense. Caller holds t->lock. */
+bool request_decode(struct platform_thread *t, struct platform_event *ret_event);
+
+/* notify/notify.c */
+int notify_reply(struct platform_thread *t, const struct platform_reply *r);
+/* Handles one notification that is waiting; 1 with an event, 0 without, negative errno. */
+int notify_receive(struct platform *p, struct platform_event *ret_event);
+/* Gives the zygote something to do, if it waits. Caller holds p->lock. */
+void zygote_step_locked(struct platform *p, bool nudge);
+/* Makes platform_next look at its queues. */
+void nudge(struct platform *p);
+void replenish_spares(struct platform *p);
+
+/* notify/zygote.c */
+int zygote_boot(struct platform *p, const struct platform_config *config, const char **ret_why);
+
+/* notify/reaper.c */
+int reaper_start(struct platform *p);
+void reap_all(struct platform *p);
+
+#endif

@@ -1,0 +1,495 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The notify platform: how stub processes and the sentry meet.
+ *
+ * A stub that wants the sentry makes a host call with a reserved number, the doorbell. The filter
+ * says USER_NOTIF for it; the one thread in platform_next receives the notification, whose pid is
+ * the caller's trusted identity, and the stub sleeps in the kernel until the notification is
+ * answered. With SYNC_WAKE_UP both wake-ups stay on the caller's CPU. Calls that are asked each
+ * time (clone, mmap of a descriptor) come the same way; they are compared with what was ordered and
+ * answered with CONTINUE.
+ *
+ * States of a thread (platform_thread.state), and what moves it:
+ *
+ *	PREPARED --order--> ORDERED --HELLO--> STOPPED <--bell / reply--> RUNNING
+ *	     any --process reaped, or PORD_EXIT replied--> DEAD
+ *
+ * A bell may ring twice for one request: a host signal can interrupt it before we received it (and
+ * after, on hosts without WAIT_KILLABLE_RECV). So requests carry a number.
+ *
+ *	stub				sentry
+ *	request 7, bell
+ *					receives bell 7, state STOPPED, works
+ *	interrupted; bell 7 again
+ *					receives bell 7 while STOPPED: takes the new notification
+ *	-- or --
+ *					reply written, state RUNNING; SEND: ENOENT
+ *	sees REPLY: goes on			(the bell did its work without being answered)
+ *	-- or, having looked too early --
+ *	bell 7 again
+ *					bell 7 while RUNNING: answers it at once
+ *
+ * A guest can lie in all of that, and only cheats itself: a wrong number is a request that is never
+ * served or is served twice; two different requests without a reply between end the process.
+ *
+ * platform_interrupt must end a RECV that another thread is in, or is about to be in. A signal
+ * would be lost between the check and the call. What is never lost is a notification: so the
+ *zygote, which waits in a bell of its own, is told to ring again.
+ *
+ *	interrupter			leader			zygote
+ *					in_recv = true
+ *	interrupted = true
+ *	in_recv? reply NOP		interrupted? no
+ *							bell
+ *					RECV: the zygote's bell
+ *					interrupted: -EINTR
+ *
+ * If the leader reads `interrupted` as true it never enters RECV; if it read false then the
+ * interrupter reads in_recv as true (both sequentially consistent). If the zygote is not waiting
+ * just then it is on its way to ring anyway. The same nudge makes the leader look at its queues.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "platform/internal.h"
+
+static int notify_send(struct platform *p, uint64_t id, int64_t val, uint32_t flags)
+{
+	struct seccomp_notif_resp resp = {.id = id, .val = val, .flags = flags};
+
+	return ioctl(p->listener, SECCOMP_IOCTL_NOTIF_SEND, &resp) < 0 ? -errno : 0;
+}
+
+/* Installs a descriptor in the process that waits in this notification; its number there. */
+static int add_fd(struct platform *p, uint64_t id, int fd)
+{
+	struct seccomp_notif_addfd addfd = {.id = id, .srcfd = (uint32_t)fd};
+	int r = ioctl(p->listener, SECCOMP_IOCTL_NOTIF_ADDFD, &addfd);
+
+	count_stat(p, addfds);
+	return r < 0 ? -errno : r;
+}
+
+/* --- replies --- */
+
+static void expect_mmap(struct platform_thread *t, uint64_t addr, uint64_t size, uint32_t prot,
+			uint64_t flags, int fd, uint64_t offset)
+{
+	t->expected[t->expected_count++] =
+	    (struct expected_mmap){{addr, size, prot, flags, (uint64_t)fd, offset}};
+}
+
+static uint64_t memop_map_flags(const struct memop *op)
+{
+	return MAP_FIXED | (op->flags & MEMOP_SHARED ? MAP_SHARED : MAP_PRIVATE) |
+	       (op->flags & MEMOP_NORESERVE ? MAP_NORESERVE : 0u) |
+	       (op->flags & MEMOP_POPULATE ? MAP_POPULATE : 0u);
+}
+
+static uint32_t count_fd_memops(const struct platform_reply *r)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < r->memop_count; i++)
+		count += r->memops[i].type == MEMOP_MMAP_FD;
+	return count;
+}
+
+/* Hands in the descriptors that the reply needs and notes what the stub may do with them. */
+static int hand_in_fds(struct platform_thread *t, const struct platform_reply *r)
+{
+	uint32_t count = count_fd_memops(r) + t->hello;
+	int fd;
+
+	free(t->expected);
+	t->expected = count ? xcalloc(count, sizeof(*t->expected)) : NULL;
+	t->expected_count = t->expected_next = 0;
+	if (t->hello && t->kind == PCLONE_FORK) {
+		fd = add_fd(t->p, t->notif_id, t->mm->channel_fd);
+		if (fd < 0)
+			return fd;
+		expect_mmap(t, STUB_CHANNELS, CHANNELS_SIZE, PROT_READ | PROT_WRITE,
+			    MAP_NORESERVE | MAP_FIXED | MAP_SHARED, fd, 0);
+	}
+	for (uint32_t i = 0; i < r->memop_count; i++) {
+		const struct memop *op = &r->memops[i];
+
+		if (op->type != MEMOP_MMAP_FD)
+			continue;
+		fd = add_fd(t->p, t->notif_id, op->fd);
+		if (fd == -ENOENT)
+			return fd;
+		t->ch->memops[i].fd_or_advice = fd < 0 ? -1 : fd;
+		expect_mmap(t, op->addr, op->size, op->prot, memop_map_flags(op), fd, op->offset);
+	}
+	return 0;
+}
+
+/* Caller holds t->lock; t is STOPPED. */
+static int reply_locked(struct platform_thread *t, const struct platform_reply *r)
+{
+	bool forked = t->hello && t->kind == PCLONE_FORK;
+	int err, val = 0;
+
+	reply_encode(t, r);
+	atomic_fetch_add_explicit(&t->p->stats.memops, r->memop_count, memory_order_relaxed);
+	err = hand_in_fds(t, r);
+	if (err < 0)
+		return err;
+	if (forked)
+		val = (int)t->expected[0].args[4];
+	t->clone_child = r->order == PORD_CLONE ? r->child : NULL;
+	t->state = THREAD_RUNNING;
+	atomic_store_explicit(&t->ch->state, CHANNEL_REPLY, memory_order_release);
+	return notify_send(t->p, t->notif_id, val, 0);
+}
+
+int notify_reply(struct platform_thread *t, const struct platform_reply *r)
+{
+	int err = 0;
+
+	mutex_lock(&t->lock);
+	if (t->state == THREAD_STOPPED)
+		err = reply_locked(t, r);
+	mutex_unlock(&t->lock);
+	return err;
+}
+
+/* --- the zygote --- */
+
+/* Marks a prepared child as ordered from `creator`. Caller holds p->lock. */
+static void order_child_locked(struct platform_thread *child, struct host_process *creator)
+{
+	refcount_get(&creator->refs);
+	child->creator = creator;
+	child->state = THREAD_ORDERED;
+	child->asked = false;
+	list_del(&child->link);
+	list_add_tail(&child->p->outstanding, &child->link);
+}
+
+void zygote_step_locked(struct platform *p, bool wake)
+{
+	struct platform_thread *z = p->zygote;
+	struct platform_reply r = {.report = true};
+
+	if (!z || p->broken || z->state != THREAD_STOPPED)
+		return;
+	if (!list_empty(&p->spawn)) {
+		r.child = list_first(&p->spawn, struct platform_thread, link);
+		r.order = PORD_CLONE;
+		order_child_locked(r.child, z->process);
+	} else if (!wake) {
+		return;
+	}
+	notify_reply(z, &r);
+}
+
+void nudge(struct platform *p)
+{
+	if (!atomic_load(&p->in_recv))
+		return;
+	mutex_lock(&p->lock);
+	zygote_step_locked(p, true);
+	mutex_unlock(&p->lock);
+}
+
+/* The zygote reports: what it was to make exists, or can't be made. */
+static void zygote_stopped_locked(struct platform *p, const struct platform_event *ev,
+				  struct platform_thread *child)
+{
+	if (child && ev->type == PEV_REPORT && ev->report.step == PREP_ORDER &&
+	    child->state == THREAD_ORDERED) {
+		if (child->spare)
+			p->spares_coming--;
+		thread_dies_locked(child, true);
+	}
+	zygote_step_locked(p, false);
+}
+
+/* --- what comes in --- */
+
+/* Ends the process of a caller that broke the rules. */
+static void punish_locked(struct platform *p, const struct seccomp_notif *n, const char *why)
+{
+	struct platform_thread *t = idmap_get(&p->tids, n->pid);
+
+	log_debug(LOGC_PLATFORM, "stub thread %u killed: %s", n->pid, why);
+	if (t && t->process) {
+		if (!t->process->dead)
+			kill(t->process->pid, SIGKILL);
+		return;
+	}
+	/* The notification is alive, so its sender is, and the id can't have been reused. */
+	if (ioctl(p->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &n->id) == 0)
+		kill((pid_t)n->pid, SIGKILL);
+}
+
+/*
+ * Whether the clone's child really is what was ordered: two clones of one process may have swapped
+ * their tokens, and a thread that passes for a process would never be reaped.
+ */
+static bool is_what_was_ordered(const struct platform_thread *t, pid_t tid)
+{
+	siginfo_t si;
+
+	if (t->kind == PCLONE_THREAD)
+		return syscall(SYS_tgkill, t->creator->pid, tid, 0) == 0;
+	return waitid(P_PID, (id_t)tid, &si, WEXITED | WNOHANG | WNOWAIT | __WALL) == 0;
+}
+
+static struct platform_thread *find_token_locked(struct platform *p, uint64_t token)
+{
+	struct platform_thread *t;
+
+	list_for_each (t, &p->outstanding, link)
+		if (t->token == token && t->asked)
+			return t;
+	return NULL;
+}
+
+static struct host_process *process_of_child_locked(struct platform_thread *t, pid_t tid)
+{
+	if (t->kind != PCLONE_THREAD)
+		return process_create_locked(t->p, tid, t->mm);
+	refcount_get(&t->creator->refs);
+	return t->creator;
+}
+
+static int started_locked(struct platform_thread *t, struct platform_event *ev)
+{
+	struct platform *p = t->p;
+
+	if (t->internal) {
+		struct platform_reply r = {.report = true};
+
+		notify_reply(t, &r);
+		return 0;
+	}
+	if (t->spare) {
+		p->spares_coming--;
+		list_add_tail(&p->spares, &t->link);
+		return 0;
+	}
+	ev->type = PEV_STARTED;
+	ev->thread = t;
+	ev->cookie = t->cookie;
+	ev->regs = t->regs;
+	return 1;
+}
+
+static void pending_requests_locked(struct platform_thread *t)
+{
+	if (t->kill_pending)
+		process_kill_locked(t->process);
+	if (t->kick_pending)
+		syscall(SYS_tgkill, t->process->pid, t->tid, STUB_KICK_SIGNAL);
+}
+
+/* A thread that we don't know yet, or that repeats its HELLO. */
+static int hello_locked(struct platform *p, const struct seccomp_notif *n,
+			struct platform_event *ev)
+{
+	struct platform_thread *t = find_token_locked(p, n->data.args[1]);
+
+	if (!t || !is_what_was_ordered(t, (pid_t)n->pid)) {
+		punish_locked(p, n, "HELLO without a clone");
+		return 0;
+	}
+	thread_bind_locked(t, (pid_t)n->pid, process_of_child_locked(t, (pid_t)n->pid));
+	mutex_lock(&t->lock);
+	t->notif_id = n->id;
+	t->hello = true;
+	t->state = THREAD_STOPPED;
+	mutex_unlock(&t->lock);
+	pending_requests_locked(t);
+	return started_locked(t, ev);
+}
+
+/* A bell for a request that we have already: the stub was interrupted. Caller holds t->lock. */
+static void bell_again_locked(struct platform_thread *t, const struct seccomp_notif *n)
+{
+	if (t->state == THREAD_STOPPED)
+		t->notif_id = n->id;
+	else
+		notify_send(t->p, n->id,
+			    t->hello && t->kind == PCLONE_FORK && t->expected
+				? (int64_t)t->expected[0].args[4]
+				: 0,
+			    0);
+}
+
+static bool died_early(const struct platform *p, pid_t pid)
+{
+	for (uint32_t i = 0; i < EARLY_DEAD_MAX; i++)
+		if (pid && p->early_dead[i] == pid)
+			return true;
+	return false;
+}
+
+/*
+ * What became of the clone that t was ordered to make, now that t is heard of again: the child has
+ * said HELLO, or will (its clone was let through), or there is none.
+ */
+static void settle_clone_locked(struct platform_thread *t, struct platform_thread *child,
+				const struct platform_event *ev)
+{
+	if (child->state != THREAD_ORDERED || child->creator != t->process)
+		return;
+	child->tid_hint = (pid_t)t->ch->req.clone_tid;
+	if (ev->type == PEV_REPORT && ev->report.step != PREP_DONE) {
+		list_del(&child->link); /* the sentry hears that it failed, and puts the child */
+		child->state = THREAD_PREPARED;
+	} else if (!child->asked || died_early(t->p, child->tid_hint)) {
+		thread_dies_locked(child, true);
+	}
+}
+
+static int event_locked(struct platform_thread *t, const struct seccomp_notif *n,
+			struct platform_event *ev)
+{
+	struct platform *p = t->p;
+	struct platform_thread *child;
+	uint32_t expected = CHANNEL_REQUEST;
+	bool ok;
+
+	mutex_lock(&t->lock);
+	if (n->data.args[1] == t->seq) {
+		bell_again_locked(t, n);
+		mutex_unlock(&t->lock);
+		return 0;
+	}
+	ok = t->state == THREAD_RUNNING &&
+	     atomic_compare_exchange_strong(&t->ch->state, &expected, CHANNEL_SERVING);
+	if (ok) {
+		t->seq = n->data.args[1];
+		t->notif_id = n->id;
+		t->state = THREAD_STOPPED;
+		t->hello = false;
+		ok = request_decode(t, ev);
+	}
+	child = t->clone_child;
+	t->clone_child = NULL;
+	mutex_unlock(&t->lock);
+	if (!ok) {
+		punish_locked(p, n, "bad request");
+		return 0;
+	}
+	if (t->internal) {
+		zygote_stopped_locked(p, ev, child);
+		return 0;
+	}
+	if (child)
+		settle_clone_locked(t, child, ev);
+	ev->thread = t;
+	ev->cookie = t->cookie;
+	return 1;
+}
+
+/* A clone: exactly the one that this thread was ordered to make, once. */
+static bool clone_ordered_locked(struct platform_thread *t, const struct seccomp_data *d)
+{
+	static const uint64_t flags[] = {[PCLONE_THREAD] = STUB_CLONE_THREAD,
+					 [PCLONE_FORK] = STUB_CLONE_FORK,
+					 [PCLONE_VFORK] = STUB_CLONE_VFORK};
+	struct platform_thread *child = t->clone_child;
+	uint64_t top;
+
+	if (!child || child->asked || d->args[0] != flags[child->kind])
+		return false;
+	if (child->kind == PCLONE_FORK)
+		return d->args[1] == 0;
+	top = STUB_STACKS + (uint64_t)(child->slot + 1) * STUB_STACK_STRIDE;
+	return d->args[1] < top && d->args[1] >= top - STUB_STACK_SIZE &&
+	       d->args[3] == STUB_CHANNELS + (uint64_t)child->slot * CHANNEL_STRIDE +
+				 offsetof(struct channel, tid_word);
+}
+
+static bool mmap_ordered(const struct platform_thread *t, const struct seccomp_data *d)
+{
+	return t->expected_next < t->expected_count &&
+	       memcmp(t->expected[t->expected_next].args, d->args, sizeof(d->args)) == 0;
+}
+
+/* A call that is asked each time. */
+static int asked_locked(struct platform_thread *t, const struct seccomp_notif *n)
+{
+	bool clone = n->data.nr == SYS_clone, ok;
+	int err = 0;
+
+	mutex_lock(&t->lock);
+	ok = t->state == THREAD_RUNNING &&
+	     (clone ? clone_ordered_locked(t, &n->data) : mmap_ordered(t, &n->data));
+	if (ok && clone)
+		t->clone_child->asked = true;
+	if (ok)
+		err = notify_send(t->p, n->id, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE);
+	if (ok && err == 0 && !clone)
+		t->expected_next++;
+	if (ok && err < 0 && clone) /* it never came to pass: it will be asked again */
+		t->clone_child->asked = false;
+	mutex_unlock(&t->lock);
+	if (!ok)
+		punish_locked(t->p, n,
+			      clone ? "clone that wasn't ordered" : "mmap that wasn't ordered");
+	return 0;
+}
+
+static int dispatch_locked(struct platform *p, const struct seccomp_notif *n,
+			   struct platform_event *ev)
+{
+	struct platform_thread *t = idmap_get(&p->tids, n->pid);
+
+	count_stat(p, doorbells);
+	if (n->data.nr != STUB_DOORBELL) {
+		if (t)
+			return asked_locked(t, n);
+	} else if (n->data.args[0] == BELL_EVENT) {
+		if (t)
+			return event_locked(t, n, ev);
+	} else if (n->data.args[0] == BELL_HELLO) {
+		if (!t)
+			return hello_locked(p, n, ev);
+		if (n->data.args[1] == t->token && t->seq == 0) {
+			mutex_lock(&t->lock);
+			bell_again_locked(t, n);
+			mutex_unlock(&t->lock);
+			return 0;
+		}
+	}
+	punish_locked(p, n, "bell of a stranger");
+	return 0;
+}
+
+static bool listener_dead(struct platform *p)
+{
+	struct pollfd pfd = {.fd = p->listener, .events = POLLIN};
+
+	return poll(&pfd, 1, 0) > 0 && (pfd.revents & POLLHUP);
+}
+
+int notify_receive(struct platform *p, struct platform_event *ret_event)
+{
+	int r;
+
+	memset(p->notif, 0, p->notif_size);
+	if (ioctl(p->listener, SECCOMP_IOCTL_NOTIF_RECV, p->notif) < 0) {
+		if (errno == ENOENT) /* it was killed meanwhile, or everybody is */
+			return listener_dead(p) ? -ENOTCONN : 0;
+		return errno == EINTR ? 0 : -ENOTCONN;
+	}
+	mutex_lock(&p->lock);
+	r = dispatch_locked(p, p->notif, ret_event);
+	p->delivering = r == 1 ? ret_event->thread : NULL;
+	mutex_unlock(&p->lock);
+	return r;
+}

@@ -1,0 +1,435 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The contract of platform.h, on top of the notify platform. */
+#include "platform/platform.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "platform/internal.h"
+
+static struct platform *platform_alloc(const struct platform_config *config)
+{
+	struct platform *p = xnew(struct platform);
+
+	p->callbacks = config->callbacks;
+	p->spare_target = config->spare_count;
+	p->listener = -1;
+	mutex_init(&p->lock, RANK_PLATFORM);
+	list_init(&p->outstanding);
+	list_init(&p->spares);
+	list_init(&p->spawn);
+	list_init(&p->ready);
+	list_init(&p->deaths);
+	return p;
+}
+
+static void platform_release(struct platform *p)
+{
+	if (p->listener >= 0)
+		close(p->listener);
+	idmap_destroy(&p->tids);
+	idmap_destroy(&p->pids);
+	mutex_destroy(&p->lock);
+	free(p->notif);
+	free(p);
+}
+
+int platform_new(const struct platform_config *config, struct platform **ret_platform,
+		 const char **ret_why)
+{
+	struct platform *p;
+	int err;
+
+	if (config->name && strcmp(config->name, "notify") != 0) {
+		*ret_why = "no such platform";
+		return -EINVAL;
+	}
+	if (config->copyplan_count > STUB_PLANS_MAX) {
+		*ret_why = "too many copy plans";
+		return -E2BIG;
+	}
+	p = platform_alloc(config);
+	err = zygote_boot(p, config, ret_why);
+	if (err < 0) {
+		platform_release(p);
+		return err;
+	}
+	replenish_spares(p);
+	*ret_platform = p;
+	return 0;
+}
+
+int platform_start(struct platform *p)
+{
+	return reaper_start(p);
+}
+
+static void kill_everything(struct platform *p)
+{
+	struct host_process *process;
+	int64_t pid;
+
+	atomic_store(&p->stopping, true);
+	mutex_lock(&p->lock);
+	p->broken = true;
+	idmap_for_each (&p->pids, pid, process)
+		process_kill_locked(process);
+	mutex_unlock(&p->lock);
+	close(p->listener); /* a stub that rings now ends itself */
+	p->listener = -1;
+}
+
+static void free_unstarted(struct list *list)
+{
+	struct platform_thread *t, *tmp;
+
+	list_for_each_safe (t, tmp, list, link) {
+		list_del(&t->link);
+		thread_free(t);
+	}
+}
+
+void platform_destroy(struct platform *p)
+{
+	kill_everything(p);
+	if (p->reaper_started)
+		pthread_join(p->reaper, NULL);
+	else
+		reap_all(p);
+	mutex_lock(&p->lock);
+	p->delivering = NULL;
+	mutex_unlock(&p->lock);
+	run_deaths(p);
+	free_unstarted(&p->spawn);
+	platform_release(p);
+}
+
+const char *platform_name(const struct platform *p)
+{
+	(void)p;
+	return "notify";
+}
+
+#define LOAD(field) ret_stats->field = atomic_load_explicit(&p->stats.field, memory_order_relaxed)
+void platform_get_stats(struct platform *p, struct platform_stats *ret_stats)
+{
+	LOAD(calls);
+	LOAD(faults);
+	LOAD(kicks);
+	LOAD(reports);
+	LOAD(doorbells);
+	LOAD(window_reads);
+	LOAD(window_writes);
+	LOAD(vm_reads);
+	LOAD(vm_writes);
+	LOAD(forks);
+	LOAD(threads);
+	LOAD(execs);
+	LOAD(reaped);
+	LOAD(memops);
+	LOAD(addfds);
+}
+
+/* --- events --- */
+
+static void deliver_ready_locked(struct platform *p, struct platform_event *ret_event)
+{
+	struct platform_thread *t = list_first(&p->ready, struct platform_thread, link);
+
+	list_del(&t->link);
+	ret_event->type = PEV_STARTED;
+	ret_event->thread = t;
+	ret_event->cookie = t->cookie;
+	ret_event->regs = t->regs;
+	p->delivering = t;
+}
+
+/* What is there without waiting: 1 an event, 0 nothing (and in_recv is set), negative errno. */
+static int next_at_hand(struct platform *p, struct platform_event *ret_event)
+{
+	int r = 0;
+
+	mutex_lock(&p->lock);
+	p->delivering = NULL;
+	if (p->broken) {
+		r = -ENOTCONN;
+	} else if (!list_empty(&p->deaths)) {
+		r = -EAGAIN;
+	} else if (!list_empty(&p->ready)) {
+		deliver_ready_locked(p, ret_event);
+		r = 1;
+	} else {
+		atomic_store(&p->in_recv, true);
+	}
+	mutex_unlock(&p->lock);
+	return r;
+}
+
+int platform_next(struct platform *p, struct platform_event *ret_event)
+{
+	int r;
+
+	for (;;) {
+		r = next_at_hand(p, ret_event);
+		if (r == -EAGAIN) {
+			run_deaths(p);
+			continue;
+		}
+		if (r != 0)
+			return r < 0 ? r : 0;
+		r = -EINTR;
+		if (!atomic_exchange(&p->interrupted, false))
+			r = notify_receive(p, ret_event);
+		atomic_store(&p->in_recv, false);
+		if (r != 0)
+			return r < 0 ? r : 0;
+	}
+}
+
+void platform_interrupt(struct platform *p)
+{
+	atomic_store(&p->interrupted, true);
+	nudge(p);
+}
+
+/* --- threads --- */
+
+/* A prepared stub process on its way from the zygote, or NULL. */
+static struct platform_thread *new_stub(struct platform *p, void *cookie, int *ret_err)
+{
+	struct platform_mm *mm = mm_create(p, 0, ret_err);
+	struct platform_thread *t;
+
+	if (!mm)
+		return NULL;
+	t = thread_create(mm, 0, PCLONE_FORK, cookie);
+	atomic_store(&t->ch->tid_word, 1);
+	return t;
+}
+
+void replenish_spares(struct platform *p)
+{
+	struct platform_thread *t;
+	uint32_t missing = 0;
+	int err;
+
+	mutex_lock(&p->lock);
+	list_for_each (t, &p->spares, link)
+		missing++;
+	missing += p->spares_coming;
+	missing = missing < p->spare_target ? p->spare_target - missing : 0;
+	p->spares_coming += missing;
+	mutex_unlock(&p->lock);
+	for (; missing; missing--) {
+		t = new_stub(p, NULL, &err);
+		mutex_lock(&p->lock);
+		if (t) {
+			t->spare = true;
+			list_add_tail(&p->spawn, &t->link);
+		} else {
+			p->spares_coming--;
+		}
+		zygote_step_locked(p, false);
+		mutex_unlock(&p->lock);
+	}
+}
+
+/* A spare that waits becomes the caller's. */
+static struct platform_thread *claim_spare(struct platform *p, void *cookie)
+{
+	struct platform_thread *t;
+
+	mutex_lock(&p->lock);
+	t = list_first_or_null(&p->spares, struct platform_thread, link);
+	if (t) {
+		list_del(&t->link);
+		t->spare = false;
+		t->cookie = cookie;
+		list_add_tail(&p->ready, &t->link);
+	}
+	mutex_unlock(&p->lock);
+	return t;
+}
+
+int platform_mm_new(struct platform *p, void *cookie, struct platform_thread **ret_thread)
+{
+	struct platform_thread *t = claim_spare(p, cookie);
+	int err = 0;
+
+	count_stat(p, execs);
+	if (!t) {
+		t = new_stub(p, cookie, &err);
+		if (!t)
+			return err;
+		mutex_lock(&p->lock);
+		list_add_head(&p->spawn, &t->link);
+		mutex_unlock(&p->lock);
+	}
+	*ret_thread = t;
+	replenish_spares(p);
+	mutex_lock(&p->lock);
+	zygote_step_locked(p, false);
+	mutex_unlock(&p->lock);
+	nudge(p);
+	return 0;
+}
+
+struct platform_mm *platform_thread_mm(struct platform_thread *t)
+{
+	return t->mm;
+}
+
+uint64_t platform_vdso_size(const struct platform *p)
+{
+	return p->vdso_size;
+}
+
+uint64_t platform_vdso_code_offset(const struct platform *p)
+{
+	return p->vdso_code_offset;
+}
+
+/* The memory of a thread or vfork child is the parent's; it gets a slot of its own there. */
+static int prepare_sharing(struct platform_thread *parent, enum platform_clone kind, void *cookie,
+			   struct platform_thread **ret_child)
+{
+	struct platform *p = parent->p;
+	struct platform_thread *t;
+	uint32_t slot = 0;
+	bool fresh = false;
+	int err;
+
+	mutex_lock(&p->lock);
+	err = slot_take_locked(parent->mm, &slot, &fresh);
+	mutex_unlock(&p->lock);
+	if (err < 0)
+		return err;
+	refcount_get(&parent->mm->refs);
+	t = thread_create(parent->mm, slot, kind, cookie);
+	t->slot_fresh = fresh;
+	t->ch->seq = 0;
+	atomic_store(&t->ch->state, CHANNEL_IDLE);
+	atomic_store(&t->ch->tid_word, 1);
+	*ret_child = t;
+	return 0;
+}
+
+static int prepare_fork(struct platform_thread *parent, void *cookie,
+			struct platform_thread **ret_child)
+{
+	int err = 0;
+	struct platform_mm *mm = mm_create(parent->p, parent->slot, &err);
+
+	if (!mm)
+		return err;
+	*ret_child = thread_create(mm, parent->slot, PCLONE_FORK, cookie);
+	atomic_store(&(*ret_child)->ch->tid_word, 1);
+	return 0;
+}
+
+int platform_clone_prepare(struct platform_thread *parent, enum platform_clone kind, void *cookie,
+			   struct platform_thread **ret_child)
+{
+	int err = kind == PCLONE_FORK ? prepare_fork(parent, cookie, ret_child)
+				      : prepare_sharing(parent, kind, cookie, ret_child);
+
+	if (err == 0)
+		(*ret_child)->regs = parent->regs;
+	return err;
+}
+
+static void order_clone(struct platform_thread *parent, struct platform_thread *child)
+{
+	struct platform *p = parent->p;
+
+	check(child->state == THREAD_PREPARED);
+	if (child->kind == PCLONE_THREAD)
+		count_stat(p, threads);
+	else
+		count_stat(p, forks);
+	mutex_lock(&p->lock);
+	if (parent->process->dead || parent->state == THREAD_DEAD) {
+		thread_dies_locked(child, true);
+	} else {
+		refcount_get(&parent->process->refs);
+		child->creator = parent->process;
+		child->state = THREAD_ORDERED;
+		list_add_tail(&p->outstanding, &child->link);
+	}
+	mutex_unlock(&p->lock);
+	if (child->state == THREAD_DEAD)
+		nudge(p);
+}
+
+static void exit_thread(struct platform_thread *t)
+{
+	struct platform *p = t->p;
+
+	mutex_lock(&p->lock);
+	if (t->state != THREAD_DEAD)
+		thread_dies_locked(t, false);
+	mutex_unlock(&p->lock);
+	nudge(p);
+}
+
+void platform_reply(struct platform_thread *t, const struct platform_reply *r)
+{
+	check(r->memop_count <= PLATFORM_MEMOPS_MAX);
+	if (r->order == PORD_CLONE)
+		order_clone(t, r->child);
+	notify_reply(t, r);
+	if (r->order == PORD_EXIT)
+		exit_thread(t);
+}
+
+void platform_kick(struct platform_thread *t)
+{
+	struct platform *p = t->p;
+
+	mutex_lock(&p->lock);
+	if (!t->process)
+		t->kick_pending = true;
+	else if (!t->process->dead && t->state != THREAD_DEAD)
+		syscall(SYS_tgkill, t->process->pid, t->tid, STUB_KICK_SIGNAL);
+	mutex_unlock(&p->lock);
+}
+
+void platform_kill(struct platform_thread *t)
+{
+	struct platform *p = t->p;
+
+	mutex_lock(&p->lock);
+	if (t->process)
+		process_kill_locked(t->process);
+	else
+		t->kill_pending = true;
+	mutex_unlock(&p->lock);
+}
+
+void platform_thread_put(struct platform_thread *t)
+{
+	struct platform *p = t->p;
+
+	mutex_lock(&p->lock);
+	check(t->state == THREAD_DEAD || t->state == THREAD_PREPARED);
+	if (t->state == THREAD_PREPARED)
+		slot_release_locked(t->mm, t->slot, true);
+	list_del(&t->link);
+	mutex_unlock(&p->lock);
+	thread_free(t);
+}
+
+pid_t platform_host_pid(const struct platform_thread *t)
+{
+	return t->process ? t->process->pid : 0;
+}
+
+pid_t platform_host_tid(const struct platform_thread *t)
+{
+	return t->tid;
+}

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a guest thread and the sentry share: the channel (one a thread slot), the doorbell's
+ * arguments and the boot block. The stub writes the request and reads the reply; the sentry does
+ * the reverse. Everything in a channel may be changed by the guest at any moment: the sentry copies
+ * the request once and keeps what it ordered in its own memory.
+ */
+#ifndef PLATFORM_STUB_CHANNEL_H
+#define PLATFORM_STUB_CHANNEL_H
+
+#include <linux/filter.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "platform/copyplan.h"
+#include "platform/platform.h"
+
+/* The doorbell's first argument; the second is the sequence number or the token. */
+enum bell {
+	BELL_EVENT, /* the channel holds request number `value` */
+	BELL_HELLO, /* a new thread presents the token of the clone that made it */
+};
+
+/*
+ * channel.state. The stub moves IDLE/REPLY -> REQUEST, the sentry REQUEST -> SERVING by
+ * compare-and-swap (that decides who serves a request when channels are polled as well), and
+ * SERVING -> REPLY.
+ */
+enum channel_state { CHANNEL_IDLE, CHANNEL_REQUEST, CHANNEL_SERVING, CHANNEL_REPLY };
+
+#define CHANNEL_WINDOWS	    16
+#define CHANNEL_HEADER_SIZE 0x2000
+#define CHANNEL_WINDOW_SIZE 0x10000
+#define CHANNEL_STRIDE	    (CHANNEL_HEADER_SIZE + CHANNEL_WINDOW_SIZE)
+
+/* A copy of guest memory [va, va + size) at `offset` of the window area. */
+struct channel_window {
+	uint64_t va;
+	uint32_t offset;
+	uint32_t size; /* room */
+	uint32_t have; /* bytes read from the guest, <= size */
+	uint32_t writable;
+};
+
+struct channel_request {
+	uint32_t type; /* enum platform_event_type */
+	uint32_t window_count;
+	struct platform_regs regs;
+	struct platform_fault fault;
+	struct platform_report report;
+	uint64_t clone_tid; /* host id that the last clone returned: a hint, for early deaths */
+	struct channel_window windows[CHANNEL_WINDOWS];
+};
+
+/* Copies [offset, offset + size) of the window area to guest address va. */
+struct channel_writeback {
+	uint64_t va;
+	uint32_t offset;
+	uint32_t size;
+};
+
+struct channel_memop {
+	uint32_t type, flags, prot;
+	int32_t fd_or_advice;
+	uint64_t addr, size, offset_or_new_addr, new_size;
+};
+
+#define REPLY_SET_RET	  0x01u
+#define REPLY_SET_REGS	  0x02u
+#define REPLY_SET_FS_BASE 0x04u
+#define REPLY_RESTART	  0x08u
+#define REPLY_REPORT	  0x10u
+#define REPLY_FRAME	  0x20u
+
+#define CLONE_ORDER_MAP_STACK 0x1u /* the slot has not been used in this address space */
+#define CLONE_ORDER_DOFORK    0x2u /* the parent's stack is not inherited: let it be, this time */
+
+struct channel_reply {
+	uint32_t flags;
+	uint32_t writeback_count;
+	uint32_t memop_count;
+	uint32_t order; /* enum platform_order */
+	int64_t ret;
+	struct platform_regs regs;
+	uint64_t fs_base;
+	uint64_t va;
+	uint32_t atomic_op, atomic_operand, atomic_expected;
+	uint32_t clone_kind; /* enum platform_clone */
+	uint32_t clone_slot, clone_flags;
+	uint64_t clone_token;
+	struct platform_sigframe frame;
+	struct channel_writeback writebacks[CHANNEL_WINDOWS];
+};
+
+struct channel {
+	_Atomic uint32_t state;
+	_Atomic uint32_t tid_word; /* cleared by the host kernel when the slot's thread is gone */
+	uint64_t seq;		   /* of the request */
+	struct channel_request req;
+	struct channel_reply rep;
+	struct channel_memop memops[PLATFORM_MEMOPS_MAX]
+	    __attribute__((aligned(4096))); /* a page that most calls never touch */
+	uint8_t window[CHANNEL_WINDOW_SIZE] __attribute__((aligned(4096)));
+};
+_Static_assert(sizeof(struct channel) == CHANNEL_STRIDE, "a channel fills its stride");
+_Static_assert(offsetof(struct channel, window) == CHANNEL_HEADER_SIZE, "the header is two pages");
+
+/* A mapping of the host's vDSO: [start, start + size) relative to the vDSO's ELF header. */
+struct stub_vdso_part {
+	int64_t start;
+	uint64_t size;
+};
+
+#define STUB_FILTER_MAX	    384
+#define STUB_VDSO_PARTS_MAX 8
+#define STUB_PLANS_MAX	    512
+
+/* What the sentry tells the stub once, by writing it into the image. */
+struct stub_boot {
+	uint64_t token; /* the zygote's HELLO */
+	uint32_t fsgsbase;
+	uint32_t filter_count;
+	uint32_t plan_count;
+	uint32_t vdso_part_count;
+	int64_t vdso_first; /* start of the lowest part, which goes to STUB_VDSO */
+	struct stub_vdso_part vdso_parts[STUB_VDSO_PARTS_MAX]; /* ascending */
+	struct sock_filter filter[STUB_FILTER_MAX];
+	struct copyplan plans[STUB_PLANS_MAX];
+};
+
+/* The flags of the three clones: the filter lets nothing else through, the sentry checks them. */
+#define STUB_CLONE_THREAD                                                                          \
+	(0x100ul /* VM */ | 0x200ul /* FS */ | 0x400ul /* FILES */ | 0x800ul /* SIGHAND */ |       \
+	 0x10000ul /* THREAD */ | 0x40000ul /* SYSVSEM */ | 0x200000ul /* CHILD_CLEARTID */)
+#define STUB_CLONE_FORK	 (0x8000ul /* PARENT */ | 17 /* SIGCHLD */)
+#define STUB_CLONE_VFORK (STUB_CLONE_FORK | 0x100ul /* VM */ | 0x200000ul /* CHILD_CLEARTID */)
+
+#endif

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Where things lie in the stub region of every guest address space, above PLATFORM_GUEST_MAX:
+ *
+ *	STUB_TEXT	the stub's code and constants, read and execute, from the stub's ELF file
+ *	STUB_BOOT	struct stub_boot: written by the sentry into the ELF image, read-only
+ *	STUB_VDSO	the host's vDSO, until MEMOP_VDSO moves it to where the guest is to see it
+ *	STUB_STACKS	one stride a slot: the lower half unmapped (guard), the upper half the stack
+ *	STUB_CHANNELS	one stride a slot: struct channel. A single mapping of the address space's
+ *			channel file covers all slots, so a thread needs no mapping of its own and
+ *			a fork's child just one; pages exist only once touched.
+ *
+ * A thread's slot is the index of the stack it runs its signal handlers on; nothing else tells it
+ * (the guest may change gs, but not where the kernel builds signal frames, but for ending itself).
+ */
+#ifndef PLATFORM_STUB_LAYOUT_H
+#define PLATFORM_STUB_LAYOUT_H
+
+#define STUB_REGION_HI	  0x7ffe /* the upper half of every address of text: see filter.c */
+#define STUB_TEXT	  0x7ffe00000000
+#define STUB_TEXT_MAX	  0x10000
+#define STUB_BOOT	  0x7ffe00100000
+#define STUB_VDSO	  0x7ffe00800000
+#define STUB_STACKS	  0x7ffe10000000
+#define STUB_STACK_STRIDE 0x10000
+#define STUB_STACK_SIZE	  0x8000
+#define STUB_CHANNELS	  0x7ffea0000000
+#define STUB_REGION_END	  0x7ffffffff000
+#define STUB_SLOTS	  32000
+#define STUB_KICK_SIGNAL  23	/* SIGURG: coalesces, and does no harm before it has a handler */
+#define STUB_DOORBELL	  0x7d0 /* not a call of any kernel; arguments: enum bell, value */
+
+#endif

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Orders of the sentry: memory operations, clones, atomic operations. */
+#include <sys/syscall.h>
+
+#include "platform/stub/stub.h"
+
+#define STACK_FLAGS	  0x4032 /* NORESERVE | ANONYMOUS | FIXED | PRIVATE */
+#define MADV_DONTFORK_	  10
+#define MADV_DOFORK_	  11
+#define MREMAP_MAYMOVE_	  1
+#define MREMAP_FIXED_	  2
+#define MREMAP_DONTUNMAP_ 4
+#define EINVAL_		  22
+
+static uint64_t map_flags(uint32_t flags)
+{
+	return 0x10 /* FIXED */ | (flags & MEMOP_SHARED ? 1u : 2u) |
+	       (flags & MEMOP_NORESERVE ? 0x4000u : 0) | (flags & MEMOP_POPULATE ? 0x8000u : 0);
+}
+
+static long mmap_fd(const struct channel_memop *op)
+{
+	int fd = op->fd_or_advice;
+	long r = stub_syscall(SYS_mmap, op->addr, op->size, op->prot, map_flags(op->flags), fd,
+			      op->offset_or_new_addr);
+
+	stub_syscall(SYS_close, fd);
+	return r;
+}
+
+static long move_vdso(uint64_t to)
+{
+	long r = stub_boot.vdso_part_count ? 0 : -EINVAL_;
+
+	for (uint32_t i = 0; i < stub_boot.vdso_part_count && r >= 0; i++) {
+		const struct stub_vdso_part *part = &stub_boot.vdso_parts[i];
+		uint64_t at = (uint64_t)(part->start - stub_boot.vdso_first);
+
+		r = stub_syscall(SYS_mremap, STUB_VDSO + at, part->size, part->size,
+				 MREMAP_MAYMOVE_ | MREMAP_FIXED_, to + at);
+	}
+	return r;
+}
+
+/* To new_addr exactly; in place if it is the old address. */
+static long mremap(const struct channel_memop *op)
+{
+	uint64_t flags = 0;
+
+	if (op->offset_or_new_addr != op->addr || (op->flags & MEMOP_DONTUNMAP))
+		flags = MREMAP_MAYMOVE_ | MREMAP_FIXED_;
+	if (op->flags & MEMOP_DONTUNMAP)
+		flags |= MREMAP_DONTUNMAP_;
+	return stub_syscall(SYS_mremap, op->addr, op->size, op->new_size, flags,
+			    op->offset_or_new_addr);
+}
+
+int stub_memop(const struct channel_memop *op)
+{
+	long r;
+
+	switch (op->type) {
+	case MEMOP_MMAP_ANON:
+		r = stub_syscall(SYS_mmap, op->addr, op->size, op->prot,
+				 map_flags(op->flags) | 0x20 /* ANONYMOUS */, -1, 0);
+		break;
+	case MEMOP_MMAP_FD:
+		r = mmap_fd(op);
+		break;
+	case MEMOP_MUNMAP:
+		r = stub_syscall(SYS_munmap, op->addr, op->size);
+		break;
+	case MEMOP_MPROTECT:
+		r = stub_syscall(SYS_mprotect, op->addr, op->size, op->prot);
+		break;
+	case MEMOP_MREMAP:
+		r = mremap(op);
+		break;
+	case MEMOP_MADVISE:
+		r = stub_syscall(SYS_madvise, op->addr, op->size, op->fd_or_advice);
+		break;
+	case MEMOP_VDSO:
+		r = move_vdso(op->addr);
+		break;
+	default:
+		r = -EINVAL_;
+	}
+	return r < 0 && r > -4096 ? (int)r : 0;
+}
+
+/*
+ * A copy of this thread's frame at the same place of the child's stack, so that the child resumes
+ * with the same registers and FP state. Returns the copy's ucontext.
+ */
+static struct abi_ucontext *copy_frame(const struct abi_ucontext *uc, uint32_t slot)
+{
+	uint64_t from = (uint64_t)uc - 8, mine = stub_stack_top(stub_slot(uc));
+	uint64_t delta = stub_stack_top(slot) - mine;
+	struct abi_ucontext *copy = (struct abi_ucontext *)((uint64_t)uc + delta);
+
+	stub_copy((void *)(from + delta), (const void *)from, mine - from);
+	if (copy->mcontext.fpstate)
+		copy->mcontext.fpstate += delta;
+	copy->stack.sp = stub_stack_top(slot) - STUB_STACK_SIZE;
+	copy->stack.size = STUB_STACK_SIZE;
+	copy->stack.flags = 0;
+	return copy;
+}
+
+static long clone_sharing(const struct channel_reply *rep, struct abi_ucontext *uc)
+{
+	uint32_t slot = rep->clone_slot;
+	uint64_t stack = stub_stack_top(slot) - STUB_STACK_SIZE;
+	uint64_t flags = rep->clone_kind == PCLONE_THREAD ? STUB_CLONE_THREAD : STUB_CLONE_VFORK;
+	struct abi_ucontext *child;
+	long r;
+
+	if (rep->clone_flags & CLONE_ORDER_MAP_STACK) {
+		r = stub_syscall(SYS_mmap, stack, STUB_STACK_SIZE, 3, STACK_FLAGS, -1, 0);
+		if (r < 0)
+			return r;
+		stub_syscall(SYS_madvise, stack, STUB_STACK_SIZE, MADV_DONTFORK_);
+	}
+	child = copy_frame(uc, slot);
+	return stub_clone(flags, ((uint64_t)child - 256) & ~15ul,
+			  (uint64_t)&stub_channel(slot)->tid_word, child, rep->clone_token);
+}
+
+static long clone_fork(const struct channel_reply *rep, struct abi_ucontext *uc)
+{
+	uint64_t stack = stub_stack_top(stub_slot(uc)) - STUB_STACK_SIZE;
+	bool dofork = rep->clone_flags & CLONE_ORDER_DOFORK;
+	long r;
+
+	if (dofork)
+		stub_syscall(SYS_madvise, stack, STUB_STACK_SIZE, MADV_DOFORK_);
+	r = stub_clone(STUB_CLONE_FORK, 0, 0, uc, rep->clone_token);
+	if (dofork)
+		stub_syscall(SYS_madvise, stack, STUB_STACK_SIZE, MADV_DONTFORK_);
+	return r;
+}
+
+int stub_order_clone(struct channel *ch, const struct channel_reply *rep, struct abi_ucontext *uc)
+{
+	long r = rep->clone_kind == PCLONE_FORK ? clone_fork(rep, uc) : clone_sharing(rep, uc);
+
+	if (r < 0)
+		return (int)r;
+	ch->req.clone_tid = (uint64_t)r;
+	return 0;
+}
+
+static uint32_t atomic_result(const struct channel_reply *rep, uint32_t old)
+{
+	switch (rep->atomic_op) {
+	case PATOM_ADD:
+		return old + rep->atomic_operand;
+	case PATOM_OR:
+		return old | rep->atomic_operand;
+	case PATOM_ANDN:
+		return old & ~rep->atomic_operand;
+	case PATOM_XOR:
+		return old ^ rep->atomic_operand;
+	case PATOM_CMPXCHG:
+		return old == rep->atomic_expected ? rep->atomic_operand : old;
+	default:
+		return rep->atomic_operand;
+	}
+}
+
+int stub_order_atomic(const struct channel_reply *rep, uint32_t *ret_old)
+{
+	uint32_t *word = (uint32_t *)rep->va, old, seen;
+	int err = stub_load32(word, &old);
+
+	while (err == 0) {
+		err = stub_cmpxchg32(word, old, atomic_result(rep, old), &seen);
+		if (err == 0 && seen == old)
+			break;
+		old = seen;
+	}
+	if (err == 0)
+		*ret_old = old;
+	return err;
+}
+
+void stub_set_fs_base(uint64_t base)
+{
+	if (base >= STUB_REGION_END)
+		return;
+	if (stub_boot.fsgsbase)
+		stub_wrfsbase(base);
+	else
+		stub_syscall(SYS_arch_prctl, 0x1002, base);
+}
+
+uint64_t stub_get_fs_base(void)
+{
+	uint64_t base = 0;
+
+	if (stub_boot.fsgsbase)
+		return stub_rdfsbase();
+	stub_syscall(SYS_arch_prctl, 0x1003, &base);
+	return base;
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Inside the stub. All state is in the channel and on the slot's stack; there is no writable data.
+ */
+#ifndef PLATFORM_STUB_STUB_H
+#define PLATFORM_STUB_STUB_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "abi/signal.h"
+#include "platform/stub/channel.h"
+#include "platform/stub/layout.h"
+
+/* Everything is linked at its address: no reference needs a global offset table. */
+#pragma GCC visibility push(hidden)
+
+#define STUB_EFAULT (-14)
+
+extern const struct stub_boot stub_boot;
+extern const char stub_text_begin[], stub_text_end[];
+
+/* entry.S */
+long stub_syscall6(long nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f);
+void stub_resume(struct abi_rt_sigframe *frame) __attribute__((noreturn));
+void stub_restorer(void);
+void stub_init_on(uint64_t arg, uint64_t stack_top) __attribute__((noreturn));
+void stub_init_trap(void) __attribute__((noreturn));
+long stub_clone(uint64_t flags, uint64_t child_stack, uint64_t ctid, struct abi_ucontext *child_uc,
+		uint64_t token);
+uint64_t stub_copy(void *dst, const void *src, uint64_t size);
+uint64_t stub_copy_string(char *dst, const char *src, uint64_t max);
+int stub_load32(const uint32_t *p, uint32_t *ret_value);
+int stub_cmpxchg32(uint32_t *p, uint32_t expected, uint32_t value, uint32_t *ret_old);
+void stub_wrfsbase(uint64_t base);
+void stub_wrgsbase(uint64_t base);
+uint64_t stub_rdfsbase(void);
+
+/* init.c */
+void stub_init(const uint64_t *sp) __attribute__((noreturn));
+void stub_init_late(uint64_t vdso) __attribute__((noreturn));
+void stub_initial_fp(struct abi_ucontext *uc);
+
+/* main.c */
+void stub_handler(int sig, struct abi_siginfo *info, struct abi_ucontext *uc)
+    __attribute__((noreturn));
+void stub_child(struct abi_ucontext *uc, uint64_t token, bool forked) __attribute__((noreturn));
+void stub_exit_process(void) __attribute__((noreturn));
+
+/* windows.c: copies in what call `nr` reads, by the plan. */
+void stub_fill_windows(struct channel *ch, const struct abi_sigcontext *regs, uint64_t nr);
+
+/* orders.c: what a reply asks for. Results: 0 or negative errno. */
+int stub_memop(const struct channel_memop *op);
+int stub_order_clone(struct channel *ch, const struct channel_reply *rep, struct abi_ucontext *uc);
+int stub_order_atomic(const struct channel_reply *rep, uint32_t *ret_old);
+void stub_set_fs_base(uint64_t base);
+uint64_t stub_get_fs_base(void);
+
+/* sigframe.c */
+int stub_push_frame(const struct platform_sigframe *f, struct abi_ucontext *uc);
+int stub_pop_frame(uint64_t guest_uc, struct abi_ucontext *uc);
+void stub_get_regs(const struct abi_sigcontext *sc, struct platform_regs *regs);
+void stub_set_regs(struct abi_sigcontext *sc, const struct platform_regs *regs);
+
+/* stub_syscall(nr, up to six arguments of any integer or pointer type) */
+#define SC_(x)					((uint64_t)(x))
+#define SC_1(n)					stub_syscall6(n, 0, 0, 0, 0, 0, 0)
+#define SC_2(n, a)				stub_syscall6(n, SC_(a), 0, 0, 0, 0, 0)
+#define SC_3(n, a, b)				stub_syscall6(n, SC_(a), SC_(b), 0, 0, 0, 0)
+#define SC_4(n, a, b, c)			stub_syscall6(n, SC_(a), SC_(b), SC_(c), 0, 0, 0)
+#define SC_5(n, a, b, c, d)			stub_syscall6(n, SC_(a), SC_(b), SC_(c), SC_(d), 0, 0)
+#define SC_6(n, a, b, c, d, e)			stub_syscall6(n, SC_(a), SC_(b), SC_(c), SC_(d), SC_(e), 0)
+#define SC_7(n, a, b, c, d, e, f)		stub_syscall6(n, SC_(a), SC_(b), SC_(c), SC_(d), SC_(e), SC_(f))
+#define SC_PICK(a, b, c, d, e, f, g, name, ...) name
+#define stub_syscall(...)                                                                          \
+	SC_PICK(__VA_ARGS__, SC_7, SC_6, SC_5, SC_4, SC_3, SC_2, SC_1, )(__VA_ARGS__)
+
+static inline uint32_t stub_slot(const void *on_stack)
+{
+	return (uint32_t)(((uint64_t)on_stack - STUB_STACKS) / STUB_STACK_STRIDE);
+}
+
+static inline struct channel *stub_channel(uint32_t slot)
+{
+	return (struct channel *)(STUB_CHANNELS + (uint64_t)slot * CHANNEL_STRIDE);
+}
+
+static inline uint64_t stub_stack_top(uint32_t slot)
+{
+	return STUB_STACKS + (uint64_t)(slot + 1) * STUB_STACK_STRIDE;
+}
+
+#pragma GCC visibility pop
+
+#endif

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The platform's objects: address spaces, host processes, threads, slots. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "platform/internal.h"
+
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 0x0008U
+#endif
+
+uint64_t random_token(void)
+{
+	uint64_t token = 0;
+
+	while (token == 0)
+		check(getrandom(&token, sizeof(token), 0) == sizeof(token));
+	return token;
+}
+
+static int channel_file(void)
+{
+	int fd = memfd_create("cvisor-channels", MFD_CLOEXEC | MFD_NOEXEC_SEAL);
+
+	if (fd < 0 && errno == EINVAL) /* before Linux 6.3 */
+		fd = memfd_create("cvisor-channels", MFD_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (ftruncate(fd, (off_t)CHANNELS_SIZE) < 0) {
+		int err = -errno;
+
+		close(fd);
+		return err;
+	}
+	return fd;
+}
+
+struct platform_mm *mm_create(struct platform *p, uint32_t first_slot, int *ret_err)
+{
+	struct platform_mm *mm;
+	int fd = channel_file();
+	void *at;
+
+	if (fd < 0) {
+		*ret_err = fd;
+		return NULL;
+	}
+	at = mmap(NULL, CHANNELS_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
+	if (at == MAP_FAILED) {
+		*ret_err = -errno;
+		close(fd);
+		return NULL;
+	}
+	mm = xnew(struct platform_mm);
+	refcount_init(&mm->refs);
+	mm->p = p;
+	mm->channel_fd = fd;
+	mm->channels = at;
+	mm->slot_high = first_slot + 1;
+	list_init(&mm->processes);
+	list_init(&mm->free_slots);
+	return mm;
+}
+
+void mm_put(struct platform_mm *mm)
+{
+	struct free_slot *f, *tmp;
+
+	if (!refcount_put(&mm->refs))
+		return;
+	list_for_each_safe (f, tmp, &mm->free_slots, link)
+		free(f);
+	munmap(mm->channels, CHANNELS_SIZE);
+	close(mm->channel_fd);
+	free(mm);
+}
+
+/* Takes over the caller's reference to mm. */
+struct platform_thread *thread_create(struct platform_mm *mm, uint32_t slot,
+				      enum platform_clone kind, void *cookie)
+{
+	struct platform_thread *t = xnew(struct platform_thread);
+
+	t->p = mm->p;
+	t->mm = mm;
+	t->slot = slot;
+	t->ch = &mm->channels[slot];
+	t->kind = kind;
+	t->cookie = cookie;
+	t->token = random_token();
+	t->own_stack_inherited = kind == PCLONE_FORK;
+	mutex_init(&t->lock, RANK_PLATFORM_THREAD);
+	list_init(&t->link);
+	list_init(&t->process_link);
+	return t;
+}
+
+static void process_put(struct host_process *process)
+{
+	if (process && refcount_put(&process->refs))
+		free(process);
+}
+
+void thread_free(struct platform_thread *t)
+{
+	check(!list_linked(&t->link) && !list_linked(&t->process_link));
+	process_put(t->process);
+	process_put(t->creator);
+	mm_put(t->mm);
+	mutex_destroy(&t->lock);
+	free(t->expected);
+	free(t);
+}
+
+int slot_take_locked(struct platform_mm *mm, uint32_t *ret_slot, bool *ret_fresh)
+{
+	struct free_slot *f;
+
+	list_for_each (f, &mm->free_slots, link) {
+		if (!f->gone && atomic_load(&mm->channels[f->slot].tid_word) != 0)
+			continue;
+		*ret_slot = f->slot;
+		*ret_fresh = false;
+		list_del(&f->link);
+		free(f);
+		return 0;
+	}
+	if (mm->slot_high >= STUB_SLOTS)
+		return -EAGAIN;
+	*ret_slot = mm->slot_high++;
+	*ret_fresh = true;
+	return 0;
+}
+
+void slot_release_locked(struct platform_mm *mm, uint32_t slot, bool gone)
+{
+	struct free_slot *f = xnew(struct free_slot);
+
+	f->slot = slot;
+	f->gone = gone;
+	list_add_head(&mm->free_slots, &f->link);
+}
+
+struct host_process *process_create_locked(struct platform *p, pid_t pid, struct platform_mm *mm)
+{
+	struct host_process *process = xnew(struct host_process);
+
+	refcount_init(&process->refs);
+	process->pid = pid;
+	list_init(&process->threads);
+	list_add_tail(&mm->processes, &process->mm_link);
+	atomic_store(&mm->vm_pid, pid);
+	idmap_set(&p->pids, (uint32_t)pid, process);
+	p->processes++;
+	return process;
+}
+
+/* Takes over the caller's reference to process. */
+void thread_bind_locked(struct platform_thread *t, pid_t tid, struct host_process *process)
+{
+	process_put(t->creator);
+	t->creator = NULL;
+	t->process = process;
+	t->tid = tid;
+	list_del(&t->link);
+	list_add_tail(&process->threads, &t->process_link);
+	idmap_set(&t->p->tids, (uint32_t)tid, t);
+}
+
+void process_kill_locked(struct host_process *process)
+{
+	if (process->dead)
+		return;
+	process->killed = true;
+	kill(process->pid, SIGKILL);
+}
+
+void thread_dies_locked(struct platform_thread *t, bool by_host)
+{
+	struct platform *p = t->p;
+	bool gone = !t->process || t->process->dead;
+
+	list_del(&t->link);
+	list_del(&t->process_link);
+	if (t->tid && idmap_get(&p->tids, (uint32_t)t->tid) == t)
+		idmap_set(&p->tids, (uint32_t)t->tid, NULL);
+	mutex_lock(&t->lock);
+	t->state = THREAD_DEAD;
+	mutex_unlock(&t->lock);
+	slot_release_locked(t->mm, t->slot, gone);
+	t->death_by_host = by_host;
+	list_add_tail(&p->deaths, &t->link);
+}
+
+/* The clones that this process was ordered to make and whose children have not said HELLO. */
+static void drop_outstanding_locked(struct platform *p, struct host_process *creator)
+{
+	struct platform_thread *t, *tmp;
+
+	list_for_each_safe (t, tmp, &p->outstanding, link)
+		if (t->creator == creator)
+			thread_dies_locked(t, !creator->killed);
+}
+
+void process_died_locked(struct platform *p, struct host_process *process)
+{
+	struct platform_thread *t, *tmp;
+	struct platform_mm *mm = NULL;
+
+	process->dead = true;
+	idmap_set(&p->pids, (uint32_t)process->pid, NULL);
+	p->processes--;
+	refcount_get(&process->refs);
+	drop_outstanding_locked(p, process);
+	list_for_each_safe (t, tmp, &process->threads, process_link) {
+		mm = t->mm;
+		thread_dies_locked(t, !process->killed);
+	}
+	list_del(&process->mm_link);
+	if (mm) /* a process whose threads have all gone has no mm to speak of */
+		atomic_store(&mm->vm_pid,
+			     list_empty(&mm->processes)
+				 ? 0
+				 : list_first(&mm->processes, struct host_process, mm_link)->pid);
+	process_put(process);
+}
+
+/* The next death that may be told: not that of the thread whose event is being handed over. */
+static struct platform_thread *next_death_locked(struct platform *p)
+{
+	struct platform_thread *t;
+
+	list_for_each (t, &p->deaths, link)
+		if (t != p->delivering) {
+			list_del(&t->link);
+			return t;
+		}
+	return NULL;
+}
+
+static void tell_death(struct platform_thread *t)
+{
+	if (t->internal || t->spare) {
+		thread_free(t);
+		return;
+	}
+	t->p->callbacks->dead(t->cookie, t, t->death_by_host);
+}
+
+void run_deaths(struct platform *p)
+{
+	struct platform_thread *t;
+
+	for (;;) {
+		mutex_lock(&p->lock);
+		t = next_death_locked(p);
+		mutex_unlock(&p->lock);
+		if (!t)
+			return;
+		tell_death(t);
+	}
+}

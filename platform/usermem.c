@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Guest memory: through a window of the present call where one covers the range, else with
+ * process_vm_readv/writev. Callers never know which it was.
+ *
+ * What a window holds: [0, have) as read from the guest, and [low, high) as written by the sentry,
+ * which overrides it. A write through a window must touch what was written before, so that
+ * [low, high) has no hole whose content nobody chose; other writes go the slow way.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/uio.h>
+
+#include "platform/internal.h"
+
+/* The window of t that holds va, or NULL. */
+static struct window *window_at(struct platform_thread *t, uint64_t va)
+{
+	if (!t)
+		return NULL;
+	for (uint32_t i = 0; i < t->window_count; i++)
+		if (va - t->windows[i].va < t->windows[i].size)
+			return &t->windows[i];
+	return NULL;
+}
+
+/* How many bytes can be read at offset `at`. */
+static uint32_t readable_from(const struct window *w, uint32_t at)
+{
+	uint32_t end = at < w->have ? w->have : at;
+
+	if (at >= w->low && at < w->high && w->high > end)
+		end = w->high;
+	if (end >= w->low && end < w->high)
+		end = w->high;
+	return end - at;
+}
+
+static bool writable_at(const struct window *w, uint32_t at, size_t size)
+{
+	if (!w->writable || size > w->size - at)
+		return false;
+	return w->low == w->high || (at <= w->high && at + size >= w->low);
+}
+
+static void note_written(struct window *w, uint32_t at, uint32_t size)
+{
+	if (w->low == w->high) {
+		w->low = at;
+		w->high = at + size;
+		return;
+	}
+	w->low = MIN(w->low, at);
+	w->high = MAX(w->high, at + size);
+}
+
+/* Where the host gives us no access to the process: nothing can be copied. */
+static size_t vm_denied(struct platform_mm *mm, int err)
+{
+	if (err == EPERM)
+		log_debug(LOGC_PLATFORM, "process_vm access to %d denied",
+			  atomic_load(&mm->vm_pid));
+	return 0;
+}
+
+static size_t vm_copy(struct platform_thread *t, struct platform_mm *mm, uint64_t va, void *buf,
+		      size_t size, bool write)
+{
+	struct iovec local = {buf, size}, remote = {(void *)va, size}; /* NOLINT: a guest address */
+	pid_t pid = t && t->process ? t->process->pid : atomic_load(&mm->vm_pid);
+	ssize_t n;
+
+	if (va >= PLATFORM_GUEST_MAX || size == 0 || pid == 0)
+		return 0;
+	if (write) {
+		count_stat(mm->p, vm_writes);
+		n = process_vm_writev(pid, &local, 1, &remote, 1, 0);
+	} else {
+		count_stat(mm->p, vm_reads);
+		n = process_vm_readv(pid, &local, 1, &remote, 1, 0);
+	}
+	return n < 0 ? vm_denied(mm, errno) : (size_t)n;
+}
+
+size_t platform_read(struct platform_thread *t, struct platform_mm *mm, uint64_t va, void *buf,
+		     size_t size)
+{
+	struct window *w = window_at(t, va);
+	uint32_t at, have;
+
+	if (!w)
+		return vm_copy(t, mm, va, buf, size, false);
+	at = (uint32_t)(va - w->va);
+	have = readable_from(w, at);
+	if (have < size)
+		return vm_copy(t, mm, va, buf, size, false);
+	memcpy(buf, t->ch->window + w->offset + at, size);
+	count_stat(t->p, window_reads);
+	return size;
+}
+
+size_t platform_write(struct platform_thread *t, struct platform_mm *mm, uint64_t va,
+		      const void *buf, size_t size)
+{
+	struct window *w = window_at(t, va);
+	uint32_t at;
+
+	if (size == 0)
+		return 0;
+	if (!w || !writable_at(w, (uint32_t)(va - w->va), size))
+		return vm_copy(t, mm, va, (void *)(uintptr_t)buf, size, true);
+	at = (uint32_t)(va - w->va);
+	memcpy(t->ch->window + w->offset + at, buf, size);
+	note_written(w, at, (uint32_t)size);
+	count_stat(t->p, window_writes);
+	return size;
+}
+
+void *platform_window(struct platform_thread *t, uint64_t va, size_t size, bool for_write)
+{
+	struct window *w = window_at(t, va);
+	uint32_t at;
+
+	if (!w)
+		return NULL;
+	at = (uint32_t)(va - w->va);
+	if (for_write ? !writable_at(w, at, size) : readable_from(w, at) < size)
+		return NULL;
+	return t->ch->window + w->offset + at;
+}
+
+void platform_window_written(struct platform_thread *t, uint64_t va, size_t size)
+{
+	struct window *w = window_at(t, va);
+
+	if (size == 0)
+		return;
+	check(w && writable_at(w, (uint32_t)(va - w->va), size));
+	note_written(w, (uint32_t)(va - w->va), (uint32_t)size);
+	count_stat(t->p, window_writes);
+}
+
+const void *platform_window_rest(struct platform_thread *t, uint64_t va, size_t *ret_size)
+{
+	struct window *w = window_at(t, va);
+	uint32_t at, have;
+
+	if (!w)
+		return NULL;
+	at = (uint32_t)(va - w->va);
+	have = readable_from(w, at);
+	if (have == 0)
+		return NULL;
+	*ret_size = have;
+	count_stat(t->p, window_reads);
+	return t->ch->window + w->offset + at;
+}

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the sandbox's and the gofer's processes may do on the host, seen from the host."""
+import os
+import subprocess
+
+from harness import alive, check, descendants_of, equal, test, wait_dead
+
+
+def status_of(pid):
+    with open(f"/proc/{pid}/status") as f:
+        return dict(line.rstrip("\n").split(":\t", 1) for line in f if ":\t" in line)
+
+
+def start(box):
+    box.script("echo ready; exec sleep 1000")
+    out = box.create_piped()
+    box.ok("start", box.id)
+    equal(out.readline(), b"ready\n", "output")
+    return box.state()["pid"], box.gofer_pid()
+
+
+@test
+def sandbox_process(box):
+    pid, _ = start(box)
+    s = status_of(pid)
+    equal(s["NSpid"].split()[-1], "1", "pid in its namespace")
+    check(all(u != "0" for u in s["Uid"].split() + s["Gid"].split()), f"ids {s['Uid']} {s['Gid']}")
+    equal(s.get("Groups", "").split(), [], "supplementary groups")
+    for caps in ("CapInh", "CapPrm", "CapEff", "CapAmb"):
+        equal(int(s[caps], 16), 0, caps)
+    equal((s["NoNewPrivs"], s["Seccomp"]), ("1", "2"), "no_new_privs and seccomp")
+    for name in ("pid", "mnt", "net", "ipc", "uts", "user", "cgroup"):
+        check(os.readlink(f"/proc/{pid}/ns/{name}") != os.readlink(f"/proc/self/ns/{name}"),
+              f"the sandbox is in the host's {name} namespace")
+    equal(os.listdir(f"/proc/{pid}/root/"), [], "the sandbox's root")
+    with open(f"/proc/{pid}/environ", "rb") as f:
+        equal(f.read().strip(b"\0"), b"", "the sandbox's environment")
+    box.ok("delete", "--force", box.id)
+
+
+@test
+def sandbox_threads(box):
+    """Every thread of the sentry and every stub process is under a filter and without rights."""
+    pid, _ = start(box)
+    stubs = descendants_of(pid)
+    check(stubs, "no stub process")
+    for process in [pid] + stubs:
+        for tid in os.listdir(f"/proc/{process}/task"):
+            s = status_of(f"{process}/task/{tid}")
+            equal((s["NoNewPrivs"], s["Seccomp"], int(s["CapEff"], 16)), ("1", "2", 0),
+                  f"thread {tid} of {process} ({s['Name']})")
+    for stub in stubs:
+        fds = os.listdir(f"/proc/{stub}/fd")
+        check(len(fds) <= 2, f"descriptors of stub {stub}: {[os.readlink(f'/proc/{stub}/fd/{f}') for f in fds]}")
+        equal(os.listdir(f"/proc/{stub}/root/"), [], "a stub's root")
+    box.ok("delete", "--force", box.id)
+
+
+@test
+def gofer_process(box):
+    _, pid = start(box)
+    s = status_of(pid)
+    equal((s["NoNewPrivs"], s["Seccomp"]), ("1", "2"), "no_new_privs and seccomp")
+    check(int(s["CapEff"], 16) & (1 << 21 | 1 << 19 | 1 << 12) == 0, f"capabilities {s['CapEff']}")
+    for name in ("mnt", "net", "ipc"):
+        check(os.readlink(f"/proc/{pid}/ns/{name}") != os.readlink(f"/proc/self/ns/{name}"),
+              f"the gofer is in the host's {name} namespace")
+    check("etc" not in os.listdir(f"/proc/{pid}/root/") or not os.path.samefile(f"/proc/{pid}/root", "/"),
+          "the gofer's root is the host's")
+    box.ok("delete", "--force", box.id)
+
+
+@test
+def descriptors_of_the_sandbox(box):
+    """None that leads to a file or directory of the host, but the container's own output."""
+    pid, _ = start(box)
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        where = os.readlink(f"/proc/{pid}/fd/{fd}")
+        known = where.startswith(("socket:", "anon_inode:", "pipe:", "/memfd:", "mnt:")) or \
+            where in ("/null", "/dev/null", "/", box.path("err")) or "(deleted)" in where
+        check(known, f"descriptor {fd}: {where}")
+        if where == "/":
+            check(not os.path.samefile(f"/proc/{pid}/fd/{fd}", "/"), f"descriptor {fd}: the host's root")
+    box.ok("delete", "--force", box.id)
+
+
+@test
+def callers_descriptors_do_not_leak(box):
+    """What runsc's caller had open is open in no process of the container."""
+    secret = box.path("secret")
+    with open(secret, "w") as f:
+        f.write("x")
+    fd = os.open(secret, os.O_RDONLY)
+    directory = os.open("/etc", os.O_RDONLY)
+    box.script("ls /proc/self/fd; exec sleep 1000")
+    box.write()
+    r, w = os.pipe()
+    for n in (fd, directory):
+        os.set_inheritable(n, True)
+    subprocess.run(box.command("create", "--bundle", box.bundle, box.id), stdin=subprocess.DEVNULL,
+                   stdout=w, pass_fds=(fd, directory), check=True, timeout=60)
+    os.close(w)
+    for process in (box.state()["pid"], box.gofer_pid()):
+        links = [os.readlink(f"/proc/{process}/fd/{n}") for n in os.listdir(f"/proc/{process}/fd")]
+        check(secret not in links and "/etc" not in links, f"descriptors of {process}: {links}")
+    box.ok("start", box.id)
+    with os.fdopen(r) as f:
+        seen = [f.readline().strip() for _ in range(4)]
+    equal(seen, ["0", "1", "2", "3"], "descriptors of the guest (3 is ls's own)")
+    os.close(fd)
+    os.close(directory)
+    box.ok("delete", "--force", box.id)
+
+
+@test
+def environment_of_the_caller_does_not_leak(box):
+    box.script("env; cat /proc/1/environ | tr '\\0' '\\n'")
+    r = box.run(env={**os.environ, "HOST_SECRET": "hush"})
+    equal(r.status, 0, f"{r}")
+    check("hush" not in r.out, "the caller's environment is in the container")
+
+
+@test
+def own_binary_is_out_of_reach(box):
+    """CVE-2019-5736: /proc/self/exe of the container is never runsc."""
+    box.script("readlink /proc/1/exe /proc/self/exe; cmp /proc/self/exe /bin/busybox && echo same")
+    r = box.run()
+    equal((r.status, r.out), (0, "/bin/busybox\n/bin/busybox\nsame\n"), f"{r}")
+
+
+@test
+def processes_end_with_the_container(box):
+    """Background processes of the container don't outlive its first."""
+    box.script("sleep 1000 & sleep 1000 & echo ready; read x; exit 0")
+    out = box.create_piped()
+    box.ok("start", box.id)
+    equal(out.readline(), b"ready\n", "output")
+    pid = box.state()["pid"]
+    stubs = descendants_of(pid)
+    box.ok("kill", box.id, "KILL")
+    for p in [pid] + stubs:
+        wait_dead(p)
+        check(not alive(p), f"process {p} lives")
+    box.ok("delete", box.id)

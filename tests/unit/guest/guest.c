@@ -1,0 +1,458 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Guest programs for test_platform, one flat image. Each ends with G_DONE(0) if all went well, else
+ * with the line that failed.
+ */
+#include "tests/unit/guest/guest.h"
+
+#include <stdint.h>
+
+#include "abi/signal.h"
+#include "platform/stub/channel.h"
+#include "platform/stub/layout.h"
+
+static long call6(long nr, long a, long b, long c, long d, long e)
+{
+	register long r10 __asm__("r10") = d;
+	register long r8 __asm__("r8") = e;
+	long ret;
+
+	__asm__ volatile("syscall"
+			 : "=a"(ret)
+			 : "a"(nr), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8)
+			 : "rcx", "r11", "memory");
+	return ret;
+}
+#define CALL(nr, ...) CALL_(nr, ##__VA_ARGS__, 0, 0, 0, 0, 0)
+#define CALL_(nr, a, b, c, d, e, ...)                                                              \
+	call6(nr, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e))
+#define EXPECT(cond)                                                                               \
+	do {                                                                                       \
+		if (!(cond))                                                                       \
+			CALL(G_DONE, __LINE__);                                                    \
+	} while (0)
+
+#define SCRATCH 0x20000000ul
+
+static char stacks[64][4096] __attribute__((aligned(16)));
+static volatile uint32_t counter;
+static volatile uint64_t seen_sig, seen_addr, seen_ip, handler_runs;
+
+static void *stack_top(int i)
+{
+	return stacks[i] + sizeof(stacks[i]) - 8;
+}
+
+static void p_calls(void)
+{
+	for (long i = 0; i < 1000; i++)
+		EXPECT(CALL(G_NOP, i) == i + 1);
+	EXPECT(CALL(G_RESTART) == 7);
+	EXPECT(CALL(399) == -38);
+}
+
+static void p_windows(void)
+{
+	static char buf[9000];
+	uint64_t sum = 0;
+
+	for (int i = 0; i < 9000; i++)
+		sum += (unsigned char)(buf[i] = (char)i);
+	EXPECT(CALL(G_IN, buf, 9000) == (long)sum);
+	EXPECT(CALL(G_SLOW_IN, buf, 9000) == (long)sum);
+	EXPECT(CALL(G_IN, buf, 1) == 0);
+	EXPECT(CALL(G_OUT, buf, 5000, 5000) == 5000);
+	for (int i = 0; i < 5000; i++)
+		EXPECT(buf[i] == 'a' + i % 26);
+	EXPECT(buf[5000] == (char)5000);
+	buf[10] = 'X';
+	EXPECT(CALL(G_OUT, buf, 5000, 10) == 10 && buf[10] == 'X');
+	EXPECT(CALL(G_STR, "hello, sentry") == 13);
+	EXPECT(CALL(G_STR, 0x10) == -14);
+	EXPECT(CALL(G_IN, 0x10, 5) == -14);
+	EXPECT(CALL(G_OUT, 0x10, 50, 5) == -14);
+	EXPECT(CALL(G_IN, stacks, sizeof(stacks)) >= 0); /* more than the windows hold */
+}
+
+static void p_memory(void)
+{
+	volatile char *m = (volatile char *)SCRATCH;
+	char *end = (char *)SCRATCH + 4096;
+
+	EXPECT(CALL(G_MMAP, SCRATCH, 4096, 3) == 0);
+	m[0] = 'x';
+	m[4095] = 'y';
+	end[-3] = 'a';
+	end[-2] = 'b';
+	end[-1] = 0;
+	EXPECT(CALL(G_STR, end - 3) == 2);
+	end[-1] = 'c'; /* no NUL up to the end of memory */
+	EXPECT(CALL(G_STR, end - 3) == -14);
+	EXPECT(CALL(G_IN, end - 3, 10) == -14);
+	EXPECT(CALL(G_MREMAP, SCRATCH, 4096, SCRATCH + 0x10000, 8192) == 0);
+	EXPECT(*(volatile char *)(SCRATCH + 0x10000) == 'x');
+	EXPECT(CALL(G_MMAP_FD, SCRATCH, 8192) == 0);
+	EXPECT(m[0] == 'f' && m[8191] == 'f');
+	EXPECT(CALL(G_MPROTECT, SCRATCH + 0x10000, 4096, 1) == 0);
+	EXPECT(CALL(G_OUT, SCRATCH + 0x10000, 10, 10) == -14);
+	EXPECT(CALL(G_MUNMAP, SCRATCH, 8192) == 0);
+	EXPECT(CALL(G_IN, SCRATCH, 1) == -14);
+	EXPECT(CALL(G_MREMAP, SCRATCH, 4096, SCRATCH + 0x100000, 4096) == -14);
+}
+
+/* --- signals --- */
+
+__asm__(".text\n.globl restorer\nrestorer:\n mov $497, %eax\n syscall\n");
+void restorer(void);
+_Static_assert(G_SIGRETURN == 497, "restorer's number");
+
+/* Skips the faulting instruction, which is 2 bytes long in all our programs. */
+static void on_signal(int sig, struct abi_siginfo *info, struct abi_ucontext *uc)
+{
+	seen_sig = (uint64_t)sig;
+	seen_addr = info->fault.addr;
+	seen_ip = uc->mcontext.ip;
+	handler_runs++;
+	if (sig != 10)
+		uc->mcontext.ip += 2;
+}
+
+static void p_fault(void)
+{
+	CALL(G_DONE, *(volatile int *)0x1238);
+}
+
+static void p_signal(void)
+{
+	uint64_t rbx = 0;
+
+	EXPECT(CALL(G_HANDLER, on_signal, restorer) == 0);
+	__asm__ volatile(
+	    "mov $0x5678, %%rbx\n mov $0x1238, %%rax\n .byte 0x8b, 0x00\n mov %%rbx, %0"
+	    : "=r"(rbx)
+	    :
+	    : "rax", "rbx", "memory");
+	EXPECT(seen_sig == 11 && seen_addr == 0x1238 && rbx == 0x5678);
+	__asm__ volatile("ud2");
+	EXPECT(seen_sig == 4 && handler_runs == 2);
+	__asm__ volatile("xor %%ecx, %%ecx\n mov $1, %%eax\n cdq\n .byte 0xf7, 0xf1" ::
+			     : "eax", "ecx", "edx");
+	EXPECT(seen_sig == 8);
+	EXPECT(CALL(G_KICK_ME) == 3);
+	EXPECT(seen_sig == 10 && handler_runs == 4);
+}
+
+/* SSE and AVX state survives calls, and a handler's changes don't survive the handler. */
+static void p_fp(void)
+{
+	uint64_t x = 0x1122334455667788, y = 0;
+
+	EXPECT(CALL(G_HANDLER, on_signal, restorer) == 0);
+	__asm__ volatile("movq %1, %%xmm15\n"
+			 "mov $481, %%eax\n syscall\n"
+			 "ud2\n"
+			 "movq %%xmm15, %0"
+			 : "=r"(y)
+			 : "r"(x)
+			 : "rax", "rcx", "r11", "memory");
+	EXPECT(y == x && handler_runs == 1);
+}
+
+static void p_kick(void)
+{
+	EXPECT(CALL(G_HANDLER, on_signal, restorer) == 0);
+	CALL(G_KICK, -1); /* another sentry thread kicks us soon */
+	while (!handler_runs)
+		__asm__ volatile("pause");
+	EXPECT(seen_sig == 10);
+}
+
+static void p_spin(void)
+{
+	for (;;)
+		__asm__ volatile("pause");
+}
+
+/* --- processes and threads --- */
+
+static void p_fork(void)
+{
+	volatile long mine = 1;
+	long r = CALL(G_FORK);
+
+	if (r == 0) {
+		mine = 2;
+		EXPECT(CALL(G_NOP, 1) == 2 && mine == 2);
+		r = CALL(G_FORK);
+		if (r != 0)
+			CALL(G_WAIT, 1);
+		CALL(G_DONE, 0);
+	}
+	EXPECT(r > 0);
+	EXPECT(CALL(G_WAIT, 1) == 0);
+	EXPECT(mine == 1);
+}
+
+static void p_forks(long count)
+{
+	for (long i = 0; i < count; i++) {
+		if (CALL(G_FORK) == 0)
+			CALL(G_DONE, 0);
+		EXPECT(CALL(G_WAIT, 1) == 0);
+	}
+}
+
+static void thread_main(long arg)
+{
+	for (int i = 0; i < 3; i++)
+		if (CALL(G_NOP, arg + i) != arg + i + 1)
+			CALL(G_DONE, __LINE__);
+	__atomic_fetch_add(&counter, 1, __ATOMIC_SEQ_CST);
+	CALL(G_EXIT);
+}
+
+static void p_threads(long count)
+{
+	for (long done = 0; done < count; done += 50) {
+		for (int i = 0; i < 50; i++)
+			EXPECT(CALL(G_THREAD, thread_main, i, stack_top(i)) > 0);
+		EXPECT(CALL(G_WAIT, 50) == 0);
+	}
+	EXPECT(counter == count);
+}
+
+static void forking_thread(long arg)
+{
+	(void)arg;
+	for (int i = 0; i < 20; i++) {
+		long r = CALL(G_FORK);
+
+		if (r == 0)
+			r = CALL(G_NOP, 4) == 5 ? 0 : -__LINE__, CALL(G_DONE, r);
+		if (r < 0)
+			CALL(G_DONE, __LINE__);
+		CALL(G_WAIT, 1);
+	}
+	__atomic_fetch_add(&counter, 1, __ATOMIC_SEQ_CST);
+	CALL(G_EXIT);
+}
+
+static void p_fork_in_thread(void)
+{
+	for (int i = 0; i < 4; i++)
+		EXPECT(CALL(G_THREAD, forking_thread, i, stack_top(i)) > 0);
+	EXPECT(CALL(G_WAIT, 4) == 0);
+	EXPECT(counter == 4);
+}
+
+static void vfork_main(long arg)
+{
+	counter = (uint32_t)arg;
+	CALL(G_DONE, 0);
+}
+
+static void p_vfork(void)
+{
+	for (int i = 1; i < 20; i++) {
+		EXPECT(CALL(G_VFORK, vfork_main, i, stack_top(1)) > 0);
+		EXPECT(counter == (uint32_t)i);
+	}
+}
+
+static void p_atomic(void)
+{
+	counter = 5;
+	EXPECT(CALL(G_ATOMIC, &counter, PATOM_ADD, 3, 0) == 5 && counter == 8);
+	EXPECT(CALL(G_ATOMIC, &counter, PATOM_CMPXCHG, 1, 7) == 8 && counter == 8);
+	EXPECT(CALL(G_ATOMIC, &counter, PATOM_CMPXCHG, 1, 8) == 8 && counter == 1);
+	EXPECT(CALL(G_ATOMIC, &counter, PATOM_SET, 0xf0, 0) == 1 && counter == 0xf0);
+	EXPECT(CALL(G_ATOMIC, &counter, PATOM_OR, 0x0f, 0) == 0xf0 && counter == 0xff);
+	EXPECT(CALL(G_ATOMIC, &counter, PATOM_ANDN, 0x11, 0) == 0xff && counter == 0xee);
+	EXPECT(CALL(G_ATOMIC, &counter, PATOM_XOR, 0xff, 0) == 0xee && counter == 0x11);
+	EXPECT(CALL(G_ATOMIC, 0x10, PATOM_ADD, 1, 0) == -14);
+}
+
+static void p_fs(void)
+{
+	static uint64_t tls[4] = {0, 11, 22, 33};
+	uint64_t value = 0, base = 0;
+
+	EXPECT(CALL(158, 0x1002, tls) == 0);
+	__asm__ volatile("mov %%fs:8, %0" : "=r"(value));
+	EXPECT(value == 11);
+	EXPECT(CALL(158, 0x1003, &base) == 0 && base == (uint64_t)tls);
+	EXPECT(CALL(158, 0x1003, 0x10) == -14);
+	EXPECT(CALL(158, 0x1002, 0x800000000000) == -1);
+}
+
+static void p_vdso(void)
+{
+	EXPECT(CALL(G_VDSO, SCRATCH) == 0);
+}
+
+static void p_bench(long count)
+{
+	for (long i = 0; i < count; i++)
+		CALL(G_NOP, i);
+}
+
+/* --- hostile --- */
+
+static struct channel *own_channel(void)
+{
+	return (struct channel *)STUB_CHANNELS;
+}
+
+static void p_garbage(void)
+{
+	volatile uint8_t *bytes = (volatile uint8_t *)own_channel();
+	uint64_t x = 88172645463325252ull;
+
+	for (int round = 0; round < 2000; round++) {
+		for (int i = 0; i < 64; i++) {
+			x ^= x << 13;
+			x ^= x >> 7;
+			x ^= x << 17;
+			bytes[x % sizeof(struct channel)] = (uint8_t)(x >> 32);
+		}
+		CALL(G_NOP, round);
+		CALL(G_IN, stacks, 100);
+	}
+}
+
+/* A thread that scribbles over the whole channel of the first one, all the time. */
+static void scribbler(long arg)
+{
+	volatile uint64_t *words = (volatile uint64_t *)own_channel();
+	uint64_t x = 88172645463325252ull;
+
+	(void)arg;
+	for (;;) {
+		x ^= x << 13;
+		x ^= x >> 7;
+		x ^= x << 17;
+		words[x % 1024] = x;
+	}
+}
+
+static void p_stub_syscalls(long nr, long address)
+{
+	__asm__ volatile("mov %0, %%rax\n"
+			 "mov %1, %%rcx\n"
+			 "xor %%edi, %%edi\n xor %%esi, %%esi\n xor %%edx, %%edx\n"
+			 "xor %%r10d, %%r10d\n xor %%r8d, %%r8d\n xor %%r9d, %%r9d\n"
+			 "jmp *%%rcx\n"
+			 :
+			 : "r"(nr), "r"(address)
+			 : "rax", "rcx", "rdi", "rsi", "rdx", "r10", "r8", "r9", "memory");
+}
+
+/* munmap through the stub's own syscall instruction: the next trap has nowhere to go. */
+static void p_unmap_stub(long address)
+{
+	__asm__ volatile("mov $11, %%eax\n"
+			 "mov %0, %%rdi\n"
+			 "mov $0x10000, %%esi\n"
+			 "jmp *%1\n"
+			 :
+			 : "r"(STUB_TEXT), "r"(address)
+			 : "rax", "rdi", "rsi", "memory");
+}
+
+static void bell_thread(long address)
+{
+	for (long i = 0;; i++)
+		__asm__ volatile("lea 1f(%%rip), %%rbx\n"
+				 "push %%rbx\n"
+				 "jmp *%2\n"
+				 "1:\n"
+				 :
+				 : "a"(STUB_DOORBELL), "D"(i % 3), "r"(address), "S"(i / 3)
+				 : "rbx", "rcx", "r11", "memory");
+}
+
+static void p_bells(long address)
+{
+	for (int i = 0; i < 8; i++)
+		EXPECT(CALL(G_THREAD, bell_thread, address, stack_top(i)) > 0);
+	for (;;)
+		CALL(G_NOP, 1);
+}
+
+static void p_int80(void)
+{
+	__asm__ volatile("mov $20, %%eax\n int $0x80" ::: "rax", "memory");
+}
+
+static void p_vsyscall(void)
+{
+	long r;
+
+	__asm__ volatile("mov $0xffffffffff600000, %%rax\n xor %%edi, %%edi\n call *%%rax"
+			 : "=a"(r)
+			 :
+			 : "rdi", "rcx", "r11", "memory");
+	EXPECT(r == 12345);
+}
+
+static void run(long program, long arg, long arg2)
+{
+	switch (program) {
+	case P_CALLS:
+		return p_calls();
+	case P_WINDOWS:
+		return p_windows();
+	case P_MEMORY:
+		return p_memory();
+	case P_FAULT:
+		return p_fault();
+	case P_SIGNAL:
+		return p_signal();
+	case P_FP:
+		return p_fp();
+	case P_KICK:
+		return p_kick();
+	case P_FORK:
+		return p_fork();
+	case P_FORKS:
+		return p_forks(arg);
+	case P_THREADS:
+		return p_threads(arg);
+	case P_FORK_IN_THREAD:
+		return p_fork_in_thread();
+	case P_VFORK:
+		return p_vfork();
+	case P_ATOMIC:
+		return p_atomic();
+	case P_FS:
+		return p_fs();
+	case P_VDSO:
+		return p_vdso();
+	case P_BENCH:
+		return p_bench(arg);
+	case P_SPIN:
+		return p_spin();
+	case P_GARBAGE:
+		EXPECT(CALL(G_THREAD, arg ? scribbler : thread_main, 0, stack_top(0)) > 0);
+		return p_garbage();
+	case P_STUB_SYSCALLS:
+		return p_stub_syscalls(arg, arg2);
+	case P_UNMAP_STUB:
+		return p_unmap_stub(arg);
+	case P_BELLS:
+		return p_bells(arg);
+	case P_INT80:
+		return p_int80();
+	case P_VSYSCALL:
+		return p_vsyscall();
+	default:
+		CALL(G_DONE, -1);
+	}
+}
+
+void guest_start(long program, long arg, long arg2);
+void __attribute__((section(".text.start"))) guest_start(long program, long arg, long arg2)
+{
+	run(program, arg, arg2);
+	CALL(G_DONE, 0);
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The private calls between the guest programs of test_platform and their tiny sentry. */
+#ifndef TESTS_UNIT_GUEST_H
+#define TESTS_UNIT_GUEST_H
+
+#define GUEST_BASE	 0x400000ul
+#define GUEST_SIZE	 0x80000ul /* image, zero-filled behind it */
+#define GUEST_STACK	 0x10000000ul
+#define GUEST_STACK_SIZE 0x100000ul
+
+enum guest_call {
+	G_FIRST = 480,
+	G_DONE = G_FIRST, /* (value): ends this guest process with a result */
+	G_NOP,		  /* (x): x + 1 */
+	G_IN,		  /* (buf, size): sum of the bytes */
+	G_OUT,		  /* (buf, size, n): n bytes 'a' + i % 26 */
+	G_STR,		  /* (s): its length as the sentry sees it */
+	G_FORK,		  /* like fork */
+	G_THREAD,	  /* (fn, arg, stack top) */
+	G_VFORK,	  /* (fn, arg, stack top): the parent goes on when the child is gone */
+	G_WAIT,		  /* (n): until n children (processes or threads) of this one are gone */
+	G_EXIT,		  /* ends this thread */
+	G_MMAP,		  /* (addr, size, prot) */
+	G_MUNMAP,	  /* (addr, size) */
+	G_MPROTECT,	  /* (addr, size, prot) */
+	G_MMAP_FD,	  /* (addr, size): a file whose bytes are 'f' */
+	G_MREMAP,	  /* (addr, size, new addr, new size) */
+	G_VDSO,		  /* (addr) */
+	G_HANDLER,	  /* (fn, restorer): for faults and kicks of this process */
+	G_SIGRETURN,	  /* rsp points at the ucontext */
+	G_ATOMIC,	  /* (va, op, operand, expected): the old value, or -errno */
+	G_KICK_ME,	  /* a kick is given before the reply */
+	G_SELF,		  /* this guest's number */
+	G_RESTART,	  /* made again once, then 7 */
+	G_KICK,		  /* another thread of the sentry kicks the caller soon */
+	G_SLOW_IN,	  /* like G_IN, but never through a window */
+	G_LAST = 511,
+};
+
+/* Programs: the first argument of the entry. */
+enum guest_program {
+	P_CALLS,
+	P_WINDOWS,
+	P_MEMORY,
+	P_FAULT,
+	P_SIGNAL,
+	P_FP,
+	P_KICK,
+	P_FORK,
+	P_FORKS,   /* (count) */
+	P_THREADS, /* (count) */
+	P_FORK_IN_THREAD,
+	P_VFORK,
+	P_ATOMIC,
+	P_FS,
+	P_VDSO,
+	P_BENCH, /* (count) */
+	P_SPIN,
+	P_VSYSCALL,
+	/* hostile */
+	P_GARBAGE,	 /* (1: from another thread, all the time) */
+	P_STUB_SYSCALLS, /* (number of the call, the instruction's address) */
+	P_UNMAP_STUB,	 /* (a syscall instruction's address) */
+	P_BELLS,	 /* (a syscall instruction's address) */
+	P_INT80,
+};
+
+#endif

@@ -1,0 +1,587 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/unit/guest/minisentry.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "abi/signal.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "platform/copyplan.h"
+
+__asm__(".pushsection .rodata\n"
+	"guest_image: .incbin \"" GUEST_BIN "\"\n"
+	"guest_image_end: .byte 0\n"
+	".popsection\n");
+extern const uint8_t guest_image[] __attribute__((visibility("hidden")));
+extern const uint8_t guest_image_end[] __attribute__((visibility("hidden")));
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* "m" in the guards */
+static struct mini *the_mini;
+static int file_of_f = -1;
+
+uint64_t mini_now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec;
+}
+
+static const struct copyplan *plans(void)
+{
+	static struct copyplan table[G_LAST + 1];
+
+	table[G_IN] = (struct copyplan){1, 0, {{0, COPYWIN_IN, 1, 0, 1}}};
+	table[G_OUT] = (struct copyplan){1, 0, {{0, COPYWIN_OUT, 1, 0, 1}}};
+	table[G_STR] = (struct copyplan){1, 0, {{0, COPYWIN_CSTR, COPYWIN_FIXED, 0, 4096}}};
+	return table;
+}
+
+static void reply_ret(struct guest *g, int64_t ret)
+{
+	struct platform_reply r = {.set_ret = true, .ret = ret};
+
+	platform_reply(g->pt, &r);
+}
+
+/* With the lock held: a child of g is gone. */
+static bool child_gone_locked(struct guest *g)
+{
+	g->dead_children++;
+	if (!g->waiting || g->dead_children < g->wait_for)
+		return false;
+	g->dead_children -= g->wait_for;
+	g->waiting = false;
+	return true;
+}
+
+static void orphan_children_locked(struct guest *dead)
+{
+	for (uint32_t i = 0; i < 4096; i++)
+		if (the_mini->guests[i] && the_mini->guests[i]->parent == dead)
+			the_mini->guests[i]->parent = NULL;
+}
+
+static void dead(void *cookie, struct platform_thread *t, bool killed_by_host)
+{
+	struct guest *g = cookie, *parent;
+	bool wake = false, last;
+
+	check(g->pt == t);
+	pthread_mutex_lock(&lock);
+	the_mini->deaths++;
+	if (killed_by_host)
+		the_mini->host_kills++;
+	if (g->done && g->result != 0 && the_mini->result == 0)
+		the_mini->result = g->result;
+	parent = g->parent;
+	if (parent)
+		wake = g->vfork_parent_waits || child_gone_locked(parent);
+	the_mini->guests[g->number % 4096] = NULL;
+	orphan_children_locked(g);
+	if (wake)
+		reply_ret(parent, g->vfork_parent_waits ? (int64_t)g->number : 0);
+	last = --the_mini->alive == 0;
+	pthread_mutex_unlock(&lock);
+	platform_thread_put(t);
+	free(g);
+	if (last)
+		platform_interrupt(the_mini->p);
+}
+
+static void broken(const char *why)
+{
+	log_error("broken: %s", why);
+	the_mini->broken = true;
+}
+
+static const struct platform_callbacks callbacks = {dead, broken};
+
+void mini_start(struct mini *m, uint32_t spares)
+{
+	struct platform_config config = {.callbacks = &callbacks,
+					 .copyplans = plans(),
+					 .copyplan_count = G_LAST + 1,
+					 .spare_count = spares};
+	const char *why = "";
+	uint8_t fs[8192];
+	int err;
+
+	log_setup(2, false, getenv("PLATFORM_DEBUG") ? LOG_DEBUG : LOG_ERROR, "test");
+	if (getenv("PLATFORM_DEBUG"))
+		log_set_channels(LOGC_ALL);
+	memset(m, 0, sizeof(*m));
+	the_mini = m;
+	memset(fs, 'f', sizeof(fs));
+	if (file_of_f < 0)
+		file_of_f = fd_sealed_memfd("f", fs, sizeof(fs));
+	err = platform_new(&config, &m->p, &why);
+	if (err < 0)
+		panic("platform_new: %s: %s", why, strerror(-err));
+	check(platform_start(m->p) == 0);
+}
+
+void mini_stop(struct mini *m)
+{
+	platform_destroy(m->p);
+}
+
+static struct guest *guest_new(struct mini *m, struct guest *parent)
+{
+	struct guest *g = xnew(struct guest);
+
+	pthread_mutex_lock(&lock);
+	g->number = ++m->next_number;
+	g->parent = parent;
+	m->alive++;
+	m->guests[g->number % 4096] = g;
+	pthread_mutex_unlock(&lock);
+	return g;
+}
+
+static void guest_drop(struct mini *m, struct guest *g)
+{
+	pthread_mutex_lock(&lock);
+	m->alive--;
+	m->guests[g->number % 4096] = NULL;
+	pthread_mutex_unlock(&lock);
+	free(g);
+}
+
+struct guest *mini_spawn(struct mini *m, long program, long arg, long arg2)
+{
+	struct guest *g = guest_new(m, NULL);
+	int err;
+
+	g->program = program;
+	g->arg = arg;
+	g->arg2 = arg2;
+	err = platform_mm_new(m->p, g, &g->pt);
+	if (err < 0)
+		panic("platform_mm_new: %s", strerror(-err));
+	return g;
+}
+
+/* First reply of a fresh process: memory, then a report; the image is written at that. */
+static void load(struct guest *g)
+{
+	struct memop ops[2] = {{.type = MEMOP_MMAP_ANON,
+				.prot = PROT_READ | PROT_WRITE | PROT_EXEC,
+				.addr = GUEST_BASE,
+				.size = GUEST_SIZE},
+			       {.type = MEMOP_MMAP_ANON,
+				.prot = PROT_READ | PROT_WRITE,
+				.addr = GUEST_STACK,
+				.size = GUEST_STACK_SIZE}};
+	struct platform_reply r = {.memops = ops, .memop_count = 2, .report = true};
+
+	platform_reply(g->pt, &r);
+}
+
+static void start_program(struct guest *g)
+{
+	size_t size = (size_t)(guest_image_end - guest_image);
+	struct platform_reply r = {.set_regs = true};
+
+	check(platform_write(g->pt, platform_thread_mm(g->pt), GUEST_BASE, guest_image, size) ==
+	      size);
+	r.regs.rip = GUEST_BASE;
+	r.regs.rsp = GUEST_STACK + GUEST_STACK_SIZE - 8;
+	r.regs.rdi = (uint64_t)g->program;
+	r.regs.rsi = (uint64_t)g->arg;
+	r.regs.rdx = (uint64_t)g->arg2;
+	r.regs.rflags = 0x202;
+	g->program = -1;
+	platform_reply(g->pt, &r);
+}
+
+/* --- calls --- */
+
+static void do_in(struct guest *g, const uint64_t *a, bool windows)
+{
+	size_t size = a[1] < 1 << 20 ? a[1] : 1 << 20, n;
+	uint8_t *buf = xmalloc(size + 1);
+	uint64_t sum = 0;
+
+	n = platform_read(windows ? g->pt : NULL, platform_thread_mm(g->pt), a[0], buf, size);
+	for (size_t i = 0; i < n; i++)
+		sum += buf[i];
+	free(buf);
+	reply_ret(g, n < size ? -EFAULT : (int64_t)sum);
+}
+
+static void do_out(struct guest *g, const uint64_t *a)
+{
+	size_t n = a[2] < 1 << 20 ? a[2] : 1 << 20, half = n / 2;
+	uint8_t *buf = xmalloc(n + 1);
+	struct platform_mm *mm = platform_thread_mm(g->pt);
+	bool ok;
+
+	for (size_t i = 0; i < n; i++)
+		buf[i] = (uint8_t)('a' + i % 26);
+	ok = platform_write(g->pt, mm, a[0], buf, half) == half &&
+	     platform_write(g->pt, mm, a[0] + half, buf + half, n - half) == n - half;
+	free(buf);
+	reply_ret(g, ok ? (int64_t)n : -EFAULT);
+}
+
+static void do_str(struct guest *g, const uint64_t *a)
+{
+	char buf[64] = "";
+	size_t n = 0;
+	const char *s = platform_window_rest(g->pt, a[0], &n);
+
+	n = n < sizeof(buf) ? n : sizeof(buf);
+	if (s)
+		memcpy(buf, s, n);
+	reply_ret(g, s && memchr(buf, 0, n) ? (int64_t)strlen(buf) : -EFAULT);
+}
+
+static void do_clone(struct mini *m, struct guest *g, enum platform_clone kind, const uint64_t *a)
+{
+	struct guest *child = guest_new(m, g);
+	struct platform_reply r = {
+	    .set_ret = true, .order = PORD_CLONE, .report = kind == PCLONE_VFORK};
+	int err = platform_clone_prepare(g->pt, kind, child, &child->pt);
+
+	if (err < 0) {
+		guest_drop(m, child);
+		reply_ret(g, err);
+		return;
+	}
+	child->handler = g->handler;
+	child->restorer = g->restorer;
+	child->program = -1;
+	child->is_thread = kind != PCLONE_FORK;
+	child->vfork_parent_waits = kind == PCLONE_VFORK;
+	if (kind != PCLONE_FORK) {
+		child->arg = (long)a[1];
+		child->arg2 = (long)a[2];
+		child->ev.regs = g->ev.regs;
+		child->ev.regs.rip = a[0];
+		child->ev.regs.rdi = a[1];
+		child->ev.regs.rsp = a[2];
+	}
+	r.ret = child->number;
+	r.child = child->pt;
+	platform_reply(g->pt, &r);
+}
+
+static void do_wait(struct guest *g, uint32_t count)
+{
+	bool now;
+
+	pthread_mutex_lock(&lock);
+	now = g->dead_children >= count;
+	if (now)
+		g->dead_children -= count;
+	g->waiting = !now;
+	g->wait_for = count;
+	pthread_mutex_unlock(&lock);
+	if (now)
+		reply_ret(g, 0);
+}
+
+static void do_memop(struct guest *g, struct memop op)
+{
+	struct platform_reply r = {.set_ret = true, .memops = &op, .memop_count = 1};
+
+	platform_reply(g->pt, &r);
+}
+
+static void do_mapping_call(struct guest *g, uint64_t nr, const uint64_t *a)
+{
+	struct memop op = {.addr = a[0], .size = a[1]};
+
+	switch (nr) {
+	case G_MMAP:
+		op.type = MEMOP_MMAP_ANON;
+		op.prot = (uint32_t)a[2];
+		break;
+	case G_MUNMAP:
+		op.type = MEMOP_MUNMAP;
+		break;
+	case G_MPROTECT:
+		op.type = MEMOP_MPROTECT;
+		op.prot = (uint32_t)a[2];
+		break;
+	case G_MMAP_FD:
+		op.type = MEMOP_MMAP_FD;
+		op.prot = PROT_READ;
+		op.fd = file_of_f;
+		break;
+	case G_MREMAP:
+		op.type = MEMOP_MREMAP;
+		op.new_addr = a[2];
+		op.new_size = a[3];
+		break;
+	default:
+		op.type = MEMOP_VDSO;
+	}
+	do_memop(g, op);
+}
+
+static void do_atomic(struct guest *g, const uint64_t *a)
+{
+	struct platform_reply r = {.order = PORD_ATOMIC,
+				   .va = a[0],
+				   .atomic_op = (enum platform_atomic)a[1],
+				   .atomic_operand = (uint32_t)a[2],
+				   .atomic_expected = (uint32_t)a[3]};
+
+	platform_reply(g->pt, &r);
+}
+
+static void deliver(struct guest *g, int signo, const struct platform_fault *f, bool set_ret,
+		    int64_t ret)
+{
+	struct platform_sigframe frame = {.handler = g->handler,
+					  .restorer = g->restorer,
+					  .stack_top = g->ev.regs.rsp - 128,
+					  .signo = signo};
+	struct abi_siginfo info = {.signo = signo};
+	struct platform_reply r = {.frame = &frame, .set_ret = set_ret, .ret = ret};
+
+	if (f) {
+		info.code = f->code;
+		info.fault.addr = f->addr;
+		frame.trapno = f->trapno;
+		frame.error_code = f->error_code;
+		frame.cr2 = f->addr;
+	}
+	memcpy(frame.siginfo, &info, sizeof(info));
+	platform_reply(g->pt, &r);
+}
+
+static void do_done(struct guest *g, long value)
+{
+	g->done = true;
+	g->result = value;
+	platform_kill(g->pt);
+}
+
+static void *kicker(void *arg)
+{
+	struct guest *g = arg;
+
+	usleep(2000);
+	platform_kick(g->pt);
+	return NULL;
+}
+
+static void do_kick(struct guest *g)
+{
+	pthread_t thread;
+
+	check(pthread_create(&thread, NULL, kicker, g) == 0);
+	pthread_detach(thread);
+	reply_ret(g, 0);
+}
+
+static void call(struct mini *m, struct guest *g, const struct platform_event *ev)
+{
+	const uint64_t *a = ev->call.arg;
+
+	switch (ev->call.nr) {
+	case G_DONE:
+		return do_done(g, (long)a[0]);
+	case G_NOP:
+		return reply_ret(g, (int64_t)a[0] + 1);
+	case G_IN:
+		return do_in(g, a, true);
+	case G_SLOW_IN:
+		return do_in(g, a, false);
+	case G_OUT:
+		return do_out(g, a);
+	case G_STR:
+		return do_str(g, a);
+	case G_FORK:
+		return do_clone(m, g, PCLONE_FORK, a);
+	case G_THREAD:
+		return do_clone(m, g, PCLONE_THREAD, a);
+	case G_VFORK:
+		return do_clone(m, g, PCLONE_VFORK, a);
+	case G_WAIT:
+		return do_wait(g, (uint32_t)a[0]);
+	case G_EXIT:
+		return platform_reply(g->pt, &(struct platform_reply){.order = PORD_EXIT});
+	case G_MMAP:
+	case G_MUNMAP:
+	case G_MPROTECT:
+	case G_MMAP_FD:
+	case G_MREMAP:
+	case G_VDSO:
+		return do_mapping_call(g, ev->call.nr, a);
+	case G_HANDLER:
+		g->handler = a[0];
+		g->restorer = a[1];
+		return reply_ret(g, 0);
+	case G_SIGRETURN:
+		return platform_reply(
+		    g->pt, &(struct platform_reply){.order = PORD_SIGRETURN, .va = ev->regs.rsp});
+	case G_ATOMIC:
+		return do_atomic(g, a);
+	case G_KICK_ME:
+		platform_kick(g->pt);
+		return reply_ret(g, 3);
+	case G_KICK:
+		return do_kick(g);
+	case G_SELF:
+		return reply_ret(g, g->number);
+	case G_RESTART:
+		g->restarted = !g->restarted;
+		return platform_reply(g->pt, &(struct platform_reply){.restart = g->restarted,
+								      .set_ret = !g->restarted,
+								      .ret = 7});
+	case 96:
+		return reply_ret(g, 12345);
+	default:
+		return reply_ret(g, -ENOSYS);
+	}
+}
+
+static void fault(struct guest *g, const struct platform_event *ev)
+{
+	if (g->handler)
+		deliver(g, ev->fault.signo, &ev->fault, false, 0);
+	else
+		do_done(g, -ev->fault.signo);
+}
+
+static void started(struct guest *g)
+{
+	struct platform_reply r = {.set_regs = true};
+
+	if (g->program >= 0) {
+		load(g);
+	} else if (g->is_thread) {
+		r.regs = g->ev.regs;
+		platform_reply(g->pt, &r);
+	} else {
+		reply_ret(g, 0);
+	}
+}
+
+static void report(struct guest *g, const struct platform_event *ev)
+{
+	const struct platform_report *r = &ev->report;
+
+	if (g->program >= 0) {
+		if (r->step != PREP_DONE)
+			panic("load: step %u memop %u: %s", r->step, r->memop_index,
+			      strerror(-r->error));
+		start_program(g);
+	} else if (g->ev.type == PEV_CALL && g->ev.call.nr == G_VFORK && r->step == PREP_DONE) {
+		return; /* goes on when the child is gone */
+	} else if (r->step == PREP_DONE) {
+		reply_ret(g, (int64_t)r->value);
+	} else {
+		reply_ret(g, r->error);
+	}
+}
+
+bool mini_step(struct mini *m)
+{
+	struct platform_event ev;
+	struct guest *g;
+	int err = platform_next(m->p, &ev);
+
+	if (err == -EINTR)
+		return false;
+	if (err < 0)
+		panic("platform_next: %s", strerror(-err));
+	g = ev.cookie;
+	check(g->pt == ev.thread);
+	if (ev.type == PEV_REPORT) {
+		report(g, &ev);
+		return true;
+	}
+	if (ev.type == PEV_STARTED) {
+		started(g);
+		return true;
+	}
+	g->ev = ev;
+	if (ev.type == PEV_CALL)
+		call(m, g, &ev);
+	else if (ev.type == PEV_FAULT)
+		fault(g, &ev);
+	else if (g->handler)
+		deliver(g, 10, NULL, false, 0);
+	else
+		platform_reply(g->pt, &(struct platform_reply){0});
+	return true;
+}
+
+static uint32_t alive(struct mini *m)
+{
+	uint32_t n;
+
+	pthread_mutex_lock(&lock);
+	n = m->alive;
+	pthread_mutex_unlock(&lock);
+	return n;
+}
+
+void mini_run(struct mini *m)
+{
+	while (alive(m) > 0)
+		mini_step(m);
+}
+
+struct timer {
+	struct mini *m;
+	uint32_t ms;
+	int cancel; /* readable when it is no longer needed */
+};
+
+static void *timer_main(void *arg)
+{
+	struct timer *t = arg;
+	struct pollfd pfd = {.fd = t->cancel, .events = POLLIN};
+
+	if (poll(&pfd, 1, (int)t->ms) == 0)
+		platform_interrupt(t->m->p);
+	return NULL;
+}
+
+bool mini_run_for(struct mini *m, uint32_t ms)
+{
+	uint64_t end = mini_now_ns() + ms * 1000000ull;
+	struct timer t = {m, ms, eventfd(0, EFD_CLOEXEC)};
+	pthread_t thread;
+
+	check(t.cancel >= 0 && pthread_create(&thread, NULL, timer_main, &t) == 0);
+	while (alive(m) > 0 && mini_now_ns() < end)
+		mini_step(m);
+	check(eventfd_write(t.cancel, 1) == 0);
+	pthread_join(thread, NULL);
+	close(t.cancel);
+	return alive(m) == 0;
+}
+
+static void kill_all(struct mini *m)
+{
+	pthread_mutex_lock(&lock);
+	for (uint32_t i = 0; i < 4096; i++)
+		if (m->guests[i] && m->guests[i]->pt)
+			platform_kill(m->guests[i]->pt);
+	pthread_mutex_unlock(&lock);
+}
+
+void mini_run_and_kill(struct mini *m, uint32_t ms)
+{
+	while (!mini_run_for(m, ms)) {
+		kill_all(m);
+		ms = 5;
+	}
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A tiny sentry: just enough to run the guest programs of guest.c on the platform. */
+#ifndef TESTS_UNIT_MINISENTRY_H
+#define TESTS_UNIT_MINISENTRY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "platform/platform.h"
+#include "tests/unit/guest/guest.h"
+
+struct guest {
+	struct platform_thread *pt;
+	uint32_t number;
+	struct guest *parent;
+	bool vfork_parent_waits; /* [m] the parent goes on when this one is gone */
+	bool is_thread;
+	bool done; /* said G_DONE */
+	long result;
+	bool killed_by_host;
+	uint32_t dead_children, wait_for; /* [m] */
+	bool waiting;			  /* [m] */
+	bool in_handler, restarted;
+	uint64_t handler, restorer;
+	struct platform_event ev; /* the one not yet replied to */
+	long program, arg, arg2;
+};
+
+struct mini {
+	struct platform *p;
+	uint32_t alive; /* [m] guests that are not dead */
+	uint32_t next_number;
+	struct guest *guests[4096]; /* by number % 4096, for G_KICK */
+	long result;		    /* first result of a process that isn't 0 */
+	uint32_t host_kills;	    /* deaths nobody asked for */
+	uint32_t deaths;
+	bool broken;
+};
+
+/* spares < 0: none. Fails the test if the platform can't be made. */
+void mini_start(struct mini *m, uint32_t spares);
+void mini_stop(struct mini *m);
+/* A fresh process that runs a program. The guest is freed when it is dead. */
+struct guest *mini_spawn(struct mini *m, long program, long arg, long arg2);
+/* Runs until no guest is left. */
+void mini_run(struct mini *m);
+/* Runs until no guest is left or so much time has passed; false in the latter case. */
+bool mini_run_for(struct mini *m, uint32_t ms);
+/* Runs for a while, then kills who is left, again and again, until nobody is. */
+void mini_run_and_kill(struct mini *m, uint32_t ms);
+/* One event; false on interrupt. */
+bool mini_step(struct mini *m);
+uint64_t mini_now_ns(void);
+
+#endif

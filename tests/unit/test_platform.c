@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The platform with a tiny sentry: every event, order and memory operation, and what they cost. */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/guest/minisentry.h"
+
+static struct mini mini;
+
+static int setup(void **state)
+{
+	(void)state;
+	mini_start(&mini, 2);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	mini_stop(&mini);
+	return 0;
+}
+
+/* Runs a program to its end and returns its result (-signal if a fault ended it). */
+static long run(long program, long arg)
+{
+	mini.result = 0;
+	mini.host_kills = 0;
+	mini_spawn(&mini, program, arg, 0);
+	mini_run(&mini);
+	assert_int_equal(mini.host_kills, 0);
+	return mini.result;
+}
+
+#define PROGRAM_TEST(name, program, arg)                                                           \
+	static void name(void **state)                                                             \
+	{                                                                                          \
+		(void)state;                                                                       \
+		assert_int_equal(run(program, arg), 0);                                            \
+	}
+PROGRAM_TEST(calls, P_CALLS, 0)
+PROGRAM_TEST(windows, P_WINDOWS, 0)
+PROGRAM_TEST(memory, P_MEMORY, 0)
+PROGRAM_TEST(signals, P_SIGNAL, 0)
+PROGRAM_TEST(fp_state, P_FP, 0)
+PROGRAM_TEST(kick, P_KICK, 0)
+PROGRAM_TEST(fork_and_wait, P_FORK, 0)
+PROGRAM_TEST(thousand_forks, P_FORKS, 1000)
+PROGRAM_TEST(five_hundred_threads, P_THREADS, 500)
+PROGRAM_TEST(forks_in_threads, P_FORK_IN_THREAD, 0)
+PROGRAM_TEST(vforks, P_VFORK, 0)
+PROGRAM_TEST(atomics, P_ATOMIC, 0)
+PROGRAM_TEST(fs_base, P_FS, 0)
+PROGRAM_TEST(vdso, P_VDSO, 0)
+PROGRAM_TEST(vsyscall, P_VSYSCALL, 0)
+
+static void fault_without_handler(void **state)
+{
+	(void)state;
+	assert_int_equal(run(P_FAULT, 0), -SIGSEGV);
+}
+
+static void killed_from_outside(void **state)
+{
+	struct guest *g = mini_spawn(&mini, P_SPIN, 0, 0);
+	pid_t pid;
+
+	(void)state;
+	mini.host_kills = 0;
+	mini_step(&mini); /* PEV_STARTED */
+	mini_step(&mini); /* loaded: runs */
+	pid = platform_host_pid(g->pt);
+	assert_true(pid > 0);
+	kill(pid, SIGKILL);
+	mini_run(&mini);
+	assert_int_equal(mini.host_kills, 1);
+}
+
+/* A hundred processes at once. */
+static void many_processes(void **state)
+{
+	(void)state;
+	mini.result = 0;
+	for (int i = 0; i < 100; i++)
+		mini_spawn(&mini, P_CALLS, 0, 0);
+	mini_run(&mini);
+	assert_int_equal(mini.result, 0);
+}
+
+static uint64_t native_fork_ns(int count)
+{
+	uint64_t start = mini_now_ns();
+
+	for (int i = 0; i < count; i++) {
+		pid_t pid = vfork();
+
+		if (pid == 0)
+			_exit(0);
+		waitpid(pid, NULL, 0);
+	}
+	return (mini_now_ns() - start) / (uint64_t)count;
+}
+
+static void costs(void **state)
+{
+	struct platform_stats s;
+	uint64_t t0, call, forks, execs;
+
+	(void)state;
+	t0 = mini_now_ns();
+	assert_int_equal(run(P_BENCH, 20000), 0);
+	call = (mini_now_ns() - t0) / 20000;
+	t0 = mini_now_ns();
+	assert_int_equal(run(P_FORKS, 500), 0);
+	forks = (mini_now_ns() - t0) / 500;
+	t0 = mini_now_ns();
+	for (int i = 0; i < 100; i++)
+		assert_int_equal(run(P_BENCH, 1), 0);
+	execs = (mini_now_ns() - t0) / 100;
+	platform_get_stats(mini.p, &s);
+	printf("call %llu ns, fork+wait %llu ns (native vfork %llu ns), exec+exit %llu ns\n",
+	       (unsigned long long)call, (unsigned long long)forks,
+	       (unsigned long long)native_fork_ns(200), (unsigned long long)execs);
+	printf("doorbells %llu calls %llu vm_reads %llu addfds %llu\n",
+	       (unsigned long long)s.doorbells, (unsigned long long)s.calls,
+	       (unsigned long long)s.vm_reads, (unsigned long long)s.addfds);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(calls),
+	    cmocka_unit_test(windows),
+	    cmocka_unit_test(memory),
+	    cmocka_unit_test(fault_without_handler),
+	    cmocka_unit_test(signals),
+	    cmocka_unit_test(fp_state),
+	    cmocka_unit_test(kick),
+	    cmocka_unit_test(atomics),
+	    cmocka_unit_test(fs_base),
+	    cmocka_unit_test(vdso),
+	    cmocka_unit_test(vsyscall),
+	    cmocka_unit_test(fork_and_wait),
+	    cmocka_unit_test(vforks),
+	    cmocka_unit_test(five_hundred_threads),
+	    cmocka_unit_test(forks_in_threads),
+	    cmocka_unit_test(thousand_forks),
+	    cmocka_unit_test(many_processes),
+	    cmocka_unit_test(killed_from_outside),
+	    cmocka_unit_test(costs),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}

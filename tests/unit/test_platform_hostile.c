@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Hostile guests: they write over their channel, jump at the stub's syscall instructions with every
+ * number, unmap the stub, ring the bell from many threads, die at any moment. Only they may die;
+ * after each attack an honest guest is served as before, and the sentry is whole.
+ */
+#include <dirent.h>
+#include <elf.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "platform/notify/filter.h"
+#include "platform/stub/layout.h"
+#include "platform/stub_image.h"
+#include "tests/unit/guest/minisentry.h"
+
+#define SITES_MAX 64
+
+static struct mini mini;
+static uint64_t sites[SITES_MAX];
+static uint32_t site_count;
+
+/* Every address in the stub's text where the bytes of a syscall instruction stand. */
+static void find_sites(void)
+{
+	const Elf64_Ehdr *eh = (const Elf64_Ehdr *)stub_image_begin;
+	const Elf64_Phdr *ph = (const Elf64_Phdr *)(stub_image_begin + eh->e_phoff);
+
+	for (uint32_t i = 0; i < eh->e_phnum; i++) {
+		const uint8_t *text = stub_image_begin + ph[i].p_offset;
+
+		if (ph[i].p_type != PT_LOAD || ph[i].p_vaddr != STUB_TEXT)
+			continue;
+		for (uint64_t at = 0; at + 1 < ph[i].p_filesz && site_count < SITES_MAX; at++)
+			if (text[at] == 0x0f && text[at + 1] == 0x05)
+				sites[site_count++] = STUB_TEXT + at;
+	}
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	find_sites();
+	mini_start(&mini, 2);
+	return site_count >= 3 ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	mini_stop(&mini);
+	return 0;
+}
+
+static void honest_guest_is_served(void)
+{
+	mini.result = 0;
+	mini.host_kills = 0;
+	mini_spawn(&mini, P_FORK, 0, 0);
+	mini_run(&mini);
+	mini_spawn(&mini, P_WINDOWS, 0, 0);
+	mini_run(&mini);
+	assert_int_equal(mini.result, 0);
+	assert_int_equal(mini.host_kills, 0);
+	assert_false(mini.broken);
+}
+
+/* Runs one attack for a limited time. Returns the count of deaths that nobody asked for. */
+static uint32_t attack(long program, long arg, long arg2, uint32_t ms)
+{
+	mini.host_kills = 0;
+	mini_spawn(&mini, program, arg, arg2);
+	mini_run_and_kill(&mini, ms);
+	return mini.host_kills;
+}
+
+static bool listed(uint32_t nr)
+{
+	uint32_t count;
+	const struct filter_rule *rules = filter_rules(&count);
+
+	for (uint32_t i = 0; i < count; i++)
+		if (rules[i].nr == nr)
+			return true;
+	return false;
+}
+
+/*
+ * Linux lets these two past every filter (seccomp_uprobe_exception, since 6.14): they do something
+ * only for a caller inside a trampoline that the kernel itself has put into the process.
+ */
+static bool past_every_filter(long nr)
+{
+	return nr == 335 /* uretprobe */ || nr == 336 /* uprobe */;
+}
+
+static void every_number_at_every_syscall_instruction(void **state)
+{
+	static const long odd[] = {STUB_DOORBELL, STUB_DOORBELL + 1, 0x40000000,
+				   0x40000001,	  0x7fffffff,	     -1};
+	long nr;
+
+	(void)state;
+	for (uint32_t s = 0; s < site_count; s++) {
+		for (uint32_t i = 0; i < 480 + sizeof(odd) / sizeof(odd[0]); i++) {
+			nr = i < 480 ? (long)i : odd[i - 480];
+			if (nr == SYS_clone || nr == SYS_futex)
+				continue; /* with arguments of zero the first is refused, see below
+					   */
+			if (attack(P_STUB_SYSCALLS, nr, (long)sites[s], 1000) == 0 &&
+			    !listed((uint32_t)nr) && !past_every_filter(nr))
+				fail_msg("call %ld at %#lx was not fatal", nr,
+					 (unsigned long)sites[s]);
+		}
+		honest_guest_is_served();
+	}
+}
+
+static void unordered_clone(void **state)
+{
+	(void)state;
+	for (uint32_t s = 0; s < site_count; s++)
+		assert_int_equal(attack(P_STUB_SYSCALLS, SYS_clone, (long)sites[s], 1000), 1);
+	honest_guest_is_served();
+}
+
+static void garbage_in_the_channel(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 10; i++) {
+		attack(P_GARBAGE, 0, 0, 50);
+		attack(P_GARBAGE, 1, 0, 50);
+		honest_guest_is_served();
+	}
+}
+
+static void stub_unmapped(void **state)
+{
+	(void)state;
+	assert_int_equal(attack(P_UNMAP_STUB, (long)sites[0], 0, 1000), 1);
+	honest_guest_is_served();
+}
+
+static void bells_from_many_threads(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 5; i++) {
+		attack(P_BELLS, (long)sites[0], 0, 50);
+		honest_guest_is_served();
+	}
+}
+
+static void other_architecture(void **state)
+{
+	(void)state;
+	assert_int_equal(attack(P_INT80, 0, 0, 1000), 1);
+	honest_guest_is_served();
+}
+
+/* Killed at any moment of a fork loop; the children end by themselves. */
+static void killed_at_any_moment(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 100; i++) {
+		struct guest *g = mini_spawn(&mini, P_FORKS, 1000000, 0);
+		pid_t pid = 0;
+
+		while (pid <= 0 || g->program >= 0) {
+			mini_step(&mini);
+			pid = platform_host_pid(g->pt);
+		}
+		for (int n = 0; n < i % 13; n++)
+			mini_step(&mini);
+		kill(pid, SIGKILL);
+		mini_run_and_kill(&mini, 2000);
+	}
+	honest_guest_is_served();
+}
+
+static uint32_t entries(const char *path)
+{
+	DIR *d = opendir(path);
+	uint32_t n = 0;
+
+	assert_non_null(d);
+	while (readdir(d))
+		n++;
+	closedir(d);
+	return n - 2;
+}
+
+static void assert_status(pid_t pid, const char *line)
+{
+	char path[64], buf[4096] = "";
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	f = fopen(path, "re");
+	assert_non_null(f);
+	assert_true(fread(buf, 1, sizeof(buf) - 1, f) > 0);
+	fclose(f);
+	if (!strstr(buf, line))
+		fail_msg("no \"%s\" in %s", line, buf);
+}
+
+/* What the host grants a stub process: nothing. */
+static void stub_is_confined(void **state)
+{
+	struct guest *g = mini_spawn(&mini, P_SPIN, 0, 0);
+	char path[64], exe[256] = "", line[512];
+	FILE *maps;
+
+	(void)state;
+	while (g->program >= 0 || platform_host_pid(g->pt) <= 0)
+		mini_step(&mini);
+	usleep(20000); /* it runs; nothing depends on how far it has come */
+	assert_status(platform_host_pid(g->pt), "NoNewPrivs:\t1");
+	assert_status(platform_host_pid(g->pt), "Seccomp:\t2");
+	assert_status(platform_host_pid(g->pt), "CapPrm:\t0000000000000000");
+	assert_status(platform_host_pid(g->pt), "CapEff:\t0000000000000000");
+	assert_status(platform_host_pid(g->pt), "CapAmb:\t0000000000000000");
+	snprintf(path, sizeof(path), "/proc/%d/fd", platform_host_pid(g->pt));
+	assert_int_equal(entries(path), 0);
+	snprintf(path, sizeof(path), "/proc/%d/exe", platform_host_pid(g->pt));
+	assert_true(readlink(path, exe, sizeof(exe) - 1) > 0);
+	assert_non_null(strstr(exe, "cvisor-stub"));
+	snprintf(path, sizeof(path), "/proc/%d/maps", platform_host_pid(g->pt));
+	maps = fopen(path, "re");
+	assert_non_null(maps);
+	while (fgets(line, sizeof(line), maps)) {
+		unsigned long at = strtoul(line, NULL, 16);
+
+		if (!(at >= GUEST_BASE && at < GUEST_BASE + GUEST_SIZE) && at != GUEST_STACK &&
+		    !(at >= STUB_TEXT && at < STUB_REGION_END) && !strstr(line, "[vsyscall]"))
+			fail_msg("left over: %s", line);
+	}
+	fclose(maps);
+	mini_run_and_kill(&mini, 1);
+}
+
+static void sentry_is_whole(void **state)
+{
+	struct platform_stats s;
+
+	(void)state;
+	platform_get_stats(mini.p, &s);
+	assert_false(mini.broken);
+	assert_int_equal(mini.alive, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(stub_is_confined),
+	    cmocka_unit_test(other_architecture),
+	    cmocka_unit_test(stub_unmapped),
+	    cmocka_unit_test(unordered_clone),
+	    cmocka_unit_test(bells_from_many_threads),
+	    cmocka_unit_test(garbage_in_the_channel),
+	    cmocka_unit_test(killed_at_any_moment),
+	    cmocka_unit_test(every_number_at_every_syscall_instruction),
+	    cmocka_unit_test(sentry_is_whole),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}

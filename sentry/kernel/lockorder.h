@@ -3,6 +3,7 @@
  * The sentry's lock order: a lock may be taken while locks of lower rank are held, never the other
  * way round. One table, so that it can be read at a glance.
  *
+ *	RANK_FILEPOS	file.lock: position; held around read, write, readdir of whatever
  *	RANK_TASKS	kernel.tasks_lock: process tree, ids, groups, sessions
  *	  RANK_EXEC	thread_group.exec_lock
  *	  RANK_MM	mm.lock: VMAs, brk
@@ -13,8 +14,9 @@
  *	          RANK_MOUNT	vfs.mount_lock
  *	          RANK_DCACHE	dentry cache: a bucket
  *	            RANK_DENTRY	a dentry's name, parent and mounts; an inode's dentries
- *	            RANK_FILEPOS	file.lock: position
+ *	              RANK_EPOLL_NEST	adding an epoll instance to another
  *	              RANK_EPOLL	epoll instance
+ *	              RANK_EPITEMS	who watches a file through epoll
  *	              RANK_OBJECT	pipe, tty, eventfd, ...: one object's state
  *	                RANK_SIGNAL	thread_group.siglock
  *	                  RANK_FUTEX	futex bucket
@@ -28,6 +30,7 @@
 #define SENTRY_KERNEL_LOCKORDER_H
 
 enum lock_rank {
+	RANK_FILEPOS = 5,
 	RANK_TASKS = 10,
 	RANK_EXEC = 15,
 	RANK_MM = 20,
@@ -38,8 +41,9 @@ enum lock_rank {
 	RANK_MOUNT = 40,
 	RANK_DCACHE = 41,
 	RANK_DENTRY = 42,
-	RANK_FILEPOS = 45,
+	RANK_EPOLL_NEST = 48,
 	RANK_EPOLL = 50,
+	RANK_EPITEMS = 52,
 	RANK_OBJECT = 55,
 	RANK_SIGNAL = 60,
 	RANK_FUTEX = 65,

@@ -39,20 +39,35 @@ void waitqueue_remove(struct wait_entry *e)
 	e->wq = NULL;
 }
 
-unsigned waitqueue_wake_n(struct waitqueue *wq, uint32_t events, unsigned max)
+static unsigned wake_locked(struct waitqueue *wq, uint32_t events, unsigned max)
 {
 	struct wait_entry *e, *next;
 	unsigned woken = 0;
 
-	mutex_lock(&wq->lock);
 	list_for_each_safe (e, next, &wq->entries, link) {
 		if (woken == max)
 			break;
 		if ((e->mask & events) && e->func(e, events))
 			woken++;
 	}
+	return woken;
+}
+
+unsigned waitqueue_wake_n(struct waitqueue *wq, uint32_t events, unsigned max)
+{
+	unsigned woken;
+
+	mutex_lock(&wq->lock);
+	woken = wake_locked(wq, events, max);
 	mutex_unlock(&wq->lock);
 	return woken;
+}
+
+void waitqueue_wake_nested(struct waitqueue *wq, uint32_t events)
+{
+	mutex_lock_nested(&wq->lock);
+	wake_locked(wq, events, UINT_MAX);
+	mutex_unlock(&wq->lock);
 }
 
 void waitqueue_wake(struct waitqueue *wq, uint32_t events)

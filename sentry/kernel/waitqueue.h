@@ -37,6 +37,9 @@ void waitqueue_add(struct waitqueue *wq, struct wait_entry *e);
 /* Harmless if not added. Afterwards the function isn't running and will not be called. */
 void waitqueue_remove(struct wait_entry *e);
 void waitqueue_wake(struct waitqueue *wq, uint32_t events);
+/* The same from inside a wake-up of another queue (epoll: the watched queue's lock is held). The
+ * graph of such queues has no cycles, so the two locks of one rank can't deadlock. */
+void waitqueue_wake_nested(struct waitqueue *wq, uint32_t events);
 /* Stops after `max` entries whose function returned true; returns their count. */
 unsigned waitqueue_wake_n(struct waitqueue *wq, uint32_t events, unsigned max);
 

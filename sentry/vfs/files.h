@@ -16,6 +16,8 @@ struct files *files_dup(struct files *old); /* fork: same files, same flags */
 struct files *files_get(struct files *f);
 void files_put(struct files *f); /* the last one closes all */
 void files_close_on_exec(struct task *t);
+/* The task gets a table of its own if it shares one (unshare(2), close_range(2), exec). */
+void files_unshare(struct task *t);
 
 /* A new reference or NULL (EBADF). O_PATH files count too: see fd_get_io. */
 struct file *fd_get(struct task *t, int fd);
@@ -38,6 +40,7 @@ struct fs_context *fs_context_new(const struct path *root, const struct path *cw
 struct fs_context *fs_context_dup(struct fs_context *old);
 struct fs_context *fs_context_get(struct fs_context *f);
 void fs_context_put(struct fs_context *f);
+void fs_context_unshare(struct task *t);
 /* References. */
 void fs_get_root(struct fs_context *f, struct path *ret);
 void fs_get_cwd(struct fs_context *f, struct path *ret);

@@ -103,6 +103,8 @@ struct inode_ops {
 	int (*link)(struct inode *dir, const char *name, struct inode *target);
 	int (*unlink)(struct inode *dir, const char *name, struct inode *victim);
 	int (*rmdir)(struct inode *dir, const char *name, struct inode *victim);
+	/* O_TMPFILE: a regular file without a name, nlink 0. Absent: -EOPNOTSUPP. */
+	int (*tmpfile)(struct inode *dir, uint32_t mode, const struct cred *c, struct inode **ret);
 	/* flags: ABI_RENAME_NOREPLACE/EXCHANGE have been checked against what exists; target may be
 	 * NULL */
 	int (*rename)(struct inode *olddir, const char *oldname, struct inode *victim,
@@ -153,12 +155,12 @@ struct file_ops {
 	/* pos: in and out. Bytes, 0 at the end, -EAGAIN if not ready. */
 	ssize_t (*read)(struct file *f, struct uio *to, int64_t *pos);
 	ssize_t (*write)(struct file *f, struct uio *from, int64_t *pos);
-	int (*readdir)(struct file *f,
-		       struct dir_emit *e); /* from f->pos; advances it as entries are taken */
+	/* From f->pos; advances it as entries are taken. Called with file.lock held. */
+	int (*readdir)(struct file *f, struct dir_emit *e);
 	int64_t (*seek)(struct file *f, int64_t offset,
 			int whence); /* absent: generic; no_seek: ESPIPE */
 	/* Ready events now (ABI_POLL*). If pt isn't NULL, first poll_wait(pt, queue) for each
-	 * queue. Absent: always in and out. */
+	 * queue. Absent: always in and out. Takes only locks behind RANK_EPOLL. */
 	uint32_t (*poll)(struct file *f, struct poll_table *pt);
 	int64_t (*ioctl)(struct file *f, struct task *t, uint32_t cmd,
 			 uint64_t arg); /* -ENOTTY default */
@@ -185,7 +187,7 @@ struct file {
 	const struct cred *cred; /* [I] opener's */
 	void *private;		 /* [I] of ops */
 	int32_t owner;		 /* [f] F_SETOWN */
-	struct list epitems;	 /* [f] epoll registrations (vfs/epoll.c) */
+	struct list epitems;	 /* epoll registrations, under a lock of vfs/epoll.c */
 	/* The task that opens, borrowed, only while inode_ops.open runs; NULL then: the kernel. */
 	struct task *opener;
 };
@@ -206,6 +208,8 @@ struct super_ops {
 	 * yes. */
 	bool (*revalidate)(struct inode *dir, const char *name, struct inode *inode_or_null);
 	int (*sync)(struct super_block *);
+	/* The options as /proc/mounts shows them ("size=4k,mode=755"), without leading comma. */
+	void (*show_options)(struct super_block *, struct strbuf *out);
 	void (*destroy)(struct super_block *);
 };
 
@@ -253,13 +257,6 @@ struct inode *dentry_inode(struct dentry *d); /* borrowed; NULL: negative */
 void dcache_invalidate(struct inode *dir, const char *name);
 
 /*
- * Character and block devices: opening a device node whose inode has no open operation calls the
- * open function of its number. minor_count numbers from `minor` on. -ENXIO for what isn't there.
- */
-void vfs_register_device(struct kernel *k, bool block, uint32_t major, uint32_t minor,
-			 uint32_t minor_count, int (*open)(struct inode *, struct file *));
-
-/*
  * Emits "." and ".." if f->pos is 0 or 1 and advances it; a file system's readdir calls this first
  * and begins its own positions at 2. False: no room.
  */
@@ -269,7 +266,7 @@ bool vfs_emit_dots(struct file *f, struct dir_emit *e);
 uint32_t mount_flags(const struct mount *m);
 
 void path_get(const struct path *p);
-void path_put(struct path *p);
+void path_put(const struct path *p);
 
 /*
  * An open file. file_new takes references to path and cred. A file without a path of its own (pipe,
@@ -313,6 +310,9 @@ static inline bool file_writable(const struct file *f)
  */
 int vfs_lookup(struct task *t, int dfd, const char *name, uint32_t flags, struct path *ret,
 	       char *ret_last);
+/* The same with other credentials than the task's (access(2)). */
+int vfs_lookup_as(struct task *t, const struct cred *c, int dfd, const char *name, uint32_t flags,
+		  struct path *ret);
 /* open(2) in full: creation, permission, O_* rules. mode has the umask applied by the callee. */
 int vfs_open(struct task *t, int dfd, const char *name, uint32_t flags, uint32_t mode,
 	     struct file **ret);
@@ -327,6 +327,12 @@ int vfs_permission(struct inode *i, const struct cred *c, uint32_t mask);
 ssize_t vfs_read(struct file *f, struct uio *to, int64_t *pos); /* pos NULL: f->pos */
 ssize_t vfs_write(struct file *f, struct uio *from,
 		  int64_t *pos); /* RLIMIT_FSIZE, O_APPEND, suid bits */
+/* Changes the size of a regular file that may be written to (RLIMIT_FSIZE, set-id bits). */
+int vfs_truncate(struct task *t, struct inode *i, uint64_t size);
+/* sync(2) */
+void vfs_sync_all(struct kernel *k);
+/* The new position, or -ESPIPE, -EINVAL, -EOVERFLOW. */
+int64_t vfs_seek(struct file *f, int64_t offset, int whence);
 /* Reads from kernel code; all or to the end of the file. */
 ssize_t vfs_kernel_read(struct file *f, void *buf, size_t size, int64_t pos);
 uint32_t vfs_poll(struct file *f, struct poll_table *pt);

@@ -1,0 +1,538 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Path resolution (path_resolution(7), openat2(2)).
+ *
+ * A walk holds references to where it is (cur) and to the root that it can't leave. Each component
+ * is found in the dentry cache, or asked of the file system with the directory locked; then mounts
+ * on it are crossed, and a symbolic link is followed by walking its target from the link's
+ * directory (one level of recursion a link, SYMLINKS_MAX in all). Nothing is held from one
+ * component to the next but the references, so a walk never blocks a rename; as on Linux a walk
+ * that races with one sees the tree before or after.
+ *
+ * ".." goes to the parent dentry, up through the roots of mounts, and never above the walk's root,
+ * so a task whose root was changed stays inside (as long as it has no descriptor of a directory
+ * outside; Linux has the same limit).
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "sentry/kernel/task.h"
+#include "sentry/kernel/task_block.h"
+#include "sentry/vfs/files.h"
+#include "sentry/vfs/mount.h"
+#include "sentry/vfs/vfs_internal.h"
+
+void path_get(const struct path *p)
+{
+	mount_get(p->mount);
+	dentry_get(p->dentry);
+}
+
+void path_put(const struct path *p)
+{
+	dentry_put(p->dentry);
+	mount_put(p->mount);
+}
+
+/* ---- one component ---- */
+
+static int lookup_locked(struct dentry *dir, const char *name, size_t size, struct dentry **ret)
+{
+	struct inode *inode = NULL;
+	struct super_block *sb = dir->sb;
+	int err;
+
+	if (!dir->inode->ops->lookup)
+		return -ENOTDIR;
+	err = dir->inode->ops->lookup(dir->inode, name, &inode);
+	if (err == -ENOENT && !sb->no_negative && !sb->no_cache && !dentry_is_deleted(dir))
+		dentry_put(dcache_add(dir, name, size, NULL, true));
+	if (err)
+		return err;
+	*ret = dcache_add(dir, name, size, inode, !sb->no_cache && !dentry_is_deleted(dir));
+	return 0;
+}
+
+/* A cached answer that may be used: 1 and *ret (maybe negative), or 0. */
+static int lookup_cached(struct dentry *dir, const char *name, size_t size, struct dentry **ret)
+{
+	const struct super_ops *ops = dir->sb->ops;
+	struct dentry *d = dcache_find(dir, name, size);
+
+	if (!d)
+		return 0;
+	if (ops->revalidate && !atomic_load_explicit(&d->mount_count, memory_order_relaxed) &&
+	    !ops->revalidate(dir->inode, name, d->inode)) {
+		dcache_unhash(d);
+		dentry_put(d);
+		return 0;
+	}
+	*ret = d;
+	return 1;
+}
+
+int lookup_child(struct dentry *dir, const char *name, bool locked, struct dentry **ret)
+{
+	struct mutex *lock = &dir->inode->lock;
+	size_t size = strlen(name);
+	struct dentry *d = NULL;
+	int err = 0;
+
+	if (lookup_cached(dir, name, size, &d))
+		goto found;
+	if (size > VFS_NAME_MAX)
+		return -ENAMETOOLONG;
+	if (!locked) {
+		if (dir->sb->slow)
+			worker_going_long();
+		mutex_lock(lock);
+		d = dcache_find(dir, name, size);
+	}
+	if (!d)
+		err = lookup_locked(dir, name, size, &d);
+	if (!locked)
+		mutex_unlock(lock);
+	if (err)
+		return err;
+found:
+	if (!d->inode) {
+		dentry_put(d);
+		return -ENOENT;
+	}
+	*ret = d;
+	return 0;
+}
+
+/* ---- moving ---- */
+
+static void walk_goto(struct walk *w, const struct path *p)
+{
+	struct path old = w->cur;
+
+	w->cur = *p;
+	path_put(&old);
+}
+
+static bool same_path(const struct path *a, const struct path *b)
+{
+	return a->dentry == b->dentry && a->mount == b->mount;
+}
+
+static int walk_up(struct walk *w)
+{
+	struct path p;
+	struct dentry *parent;
+
+	for (;;) {
+		if (same_path(&w->cur, &w->root))
+			return w->flags & LOOKUP_BENEATH ? -EXDEV : 0;
+		if (w->cur.dentry != w->cur.mount->root)
+			break;
+		if (!mount_up(w->cur.mount, &p))
+			return 0;
+		walk_goto(w, &p);
+		if (w->flags & LOOKUP_NO_XDEV)
+			return -EXDEV;
+	}
+	parent = dentry_parent(w->cur.dentry);
+	if (!parent)
+		return 0;
+	p = (struct path){mount_get(w->cur.mount), parent};
+	walk_goto(w, &p);
+	if (mount_cross(&w->cur) && (w->flags & LOOKUP_NO_XDEV))
+		return -EXDEV;
+	return 0;
+}
+
+/* Takes the reference to child over. */
+static int walk_down(struct walk *w, struct dentry *child)
+{
+	struct path p = {mount_get(w->cur.mount), child};
+
+	walk_goto(w, &p);
+	if (mount_cross(&w->cur) && (w->flags & LOOKUP_NO_XDEV))
+		return -EXDEV;
+	return 0;
+}
+
+static int may_search(struct walk *w)
+{
+	struct inode *i = w->cur.dentry->inode;
+
+	if (!ABI_S_ISDIR(i->mode))
+		return -ENOTDIR;
+	/* Everybody may: no need to ask who it is. */
+	if (!w->cred || (!i->ops->permission && (i->mode & 0111) == 0111))
+		return 0;
+	return vfs_permission(i, w->cred, MAY_EXEC);
+}
+
+static int walk_path(struct walk *w, const char *name, bool final);
+
+static int follow_target(struct walk *w, const char *target, bool final)
+{
+	if (!*target)
+		return -ENOENT;
+	if (*target == '/') {
+		if (w->flags & LOOKUP_BENEATH)
+			return -EXDEV;
+		if ((w->flags & LOOKUP_NO_XDEV) && w->cur.mount != w->root.mount)
+			return -EXDEV;
+		path_get(&w->root);
+		walk_goto(w, &w->root);
+	}
+	return walk_path(w, target, final);
+}
+
+static int follow_magic(struct walk *w, struct inode *i, bool final)
+{
+	struct path p;
+	int err;
+
+	if (w->flags & LOOKUP_NO_MAGICLINKS)
+		return -ELOOP;
+	if (w->flags & (LOOKUP_BENEATH | LOOKUP_IN_ROOT))
+		return -EXDEV;
+	err = i->ops->follow_magic(i, w->task, &p);
+	if (err)
+		return err;
+	if ((w->flags & LOOKUP_NO_XDEV) && p.mount != w->cur.mount) {
+		path_put(&p);
+		return -EXDEV;
+	}
+	walk_goto(w, &p);
+	if (final)
+		w->magic = true;
+	return 0;
+}
+
+/* cur is the link's directory. final: its last component is the last of the whole walk. */
+static int follow(struct walk *w, struct dentry *link, bool final)
+{
+	struct inode *i = link->inode;
+	char *target = NULL;
+	int err;
+
+	if (++w->links > SYMLINKS_MAX || (w->flags & LOOKUP_NO_SYMLINKS) ||
+	    (mount_flags(w->cur.mount) & ABI_MS_NOSYMFOLLOW))
+		return -ELOOP;
+	if (i->ops->follow_magic) {
+		err = follow_magic(w, i, final);
+		/* A link of proc may be a plain one after all. */
+		if (err != -EOPNOTSUPP)
+			return err;
+	}
+	if (!i->ops->readlink)
+		return -EINVAL;
+	err = i->ops->readlink(i, w->task, &target);
+	if (err)
+		return err;
+	err = follow_target(w, target, final);
+	free(target);
+	return err;
+}
+
+int walk_follow(struct walk *w, struct dentry *link)
+{
+	w->trailing_slash = false;
+	return follow(w, link, true);
+}
+
+/* ---- the walk ---- */
+
+/* Cuts the next component into name; what follows its slashes. NULL: too long. */
+static const char *cut(const char *p, char *name, size_t *ret_size)
+{
+	const char *end = strchrnul(p, '/');
+	size_t size = (size_t)(end - p);
+
+	if (size > VFS_NAME_MAX)
+		return NULL;
+	memcpy(name, p, size);
+	name[size] = 0;
+	*ret_size = size;
+	return end;
+}
+
+static bool wants_follow(const struct walk *w, bool last, bool slash)
+{
+	return !last || slash || (w->flags & LOOKUP_FOLLOW);
+}
+
+static int walk_component(struct walk *w, const char *name, bool last, bool slash)
+{
+	struct dentry *child;
+	int err;
+
+	if (name[0] == '.' && !name[1])
+		return 0;
+	if (name[0] == '.' && name[1] == '.' && !name[2])
+		return walk_up(w);
+	err = lookup_child(w->cur.dentry, name, false, &child);
+	if (err)
+		return err;
+	if (ABI_S_ISLNK(child->inode->mode) && wants_follow(w, last, slash)) {
+		err = follow(w, child, last);
+		dentry_put(child);
+		return err;
+	}
+	return walk_down(w, child);
+}
+
+static int walk_path(struct walk *w, const char *p, bool final)
+{
+	char name[VFS_NAME_MAX + 1];
+	size_t size;
+	int err;
+
+	for (;;) {
+		bool slash, last;
+
+		while (*p == '/')
+			p++;
+		if (!*p)
+			return 0;
+		err = may_search(w);
+		if (err)
+			return err;
+		p = cut(p, name, &size);
+		if (!p)
+			return -ENAMETOOLONG;
+		slash = *p == '/';
+		while (*p == '/')
+			p++;
+		last = !*p && final;
+		if (last && (w->flags & LOOKUP_PARENT)) {
+			memcpy(w->last, name, size + 1);
+			w->trailing_slash |= slash;
+			return 0;
+		}
+		if (last && slash)
+			w->flags |= LOOKUP_DIRECTORY;
+		err = walk_component(w, name, last, slash);
+		if (err)
+			return err;
+	}
+}
+
+static int start_at(struct task *t, int dfd, bool empty, struct path *ret)
+{
+	struct file *f;
+
+	if (dfd == ABI_AT_FDCWD) {
+		fs_get_cwd(t->fs, ret);
+		return 0;
+	}
+	f = fd_get(t, dfd);
+	if (!f)
+		return -EBADF;
+	if (!empty && !ABI_S_ISDIR(f->inode->mode)) {
+		file_put(f);
+		return -ENOTDIR;
+	}
+	*ret = f->path;
+	path_get(ret);
+	file_put(f);
+	return 0;
+}
+
+static int walk_start(struct walk *w, struct task *t, int dfd, const char *name)
+{
+	bool absolute = *name == '/' && !(w->flags & LOOKUP_IN_ROOT);
+	int err;
+
+	if (!*name && !(w->flags & LOOKUP_EMPTY))
+		return -ENOENT;
+	if (absolute && (w->flags & LOOKUP_BENEATH))
+		return -EXDEV;
+	if (absolute) {
+		fs_get_root(t->fs, &w->root);
+		w->cur = w->root;
+		path_get(&w->cur);
+		return 0;
+	}
+	err = start_at(t, dfd, !*name, &w->cur);
+	if (err)
+		return err;
+	if (w->flags & (LOOKUP_BENEATH | LOOKUP_IN_ROOT)) {
+		w->root = w->cur;
+		path_get(&w->root);
+	} else {
+		fs_get_root(t->fs, &w->root);
+	}
+	return 0;
+}
+
+static int walk_finish(struct walk *w, const char *name)
+{
+	int err = walk_path(w, name, true);
+
+	if (err)
+		return err;
+	if ((w->flags & LOOKUP_DIRECTORY) && !(w->flags & LOOKUP_PARENT) &&
+	    !ABI_S_ISDIR(w->cur.dentry->inode->mode))
+		return -ENOTDIR;
+	return 0;
+}
+
+static int walk_as(struct walk *w, struct task *t, const struct cred *c, int dfd, const char *name,
+		   uint32_t flags)
+{
+	int err;
+
+	memset(w, 0, offsetof(struct walk, last));
+	w->last[0] = 0;
+	w->task = t;
+	w->cred = c;
+	w->flags = flags;
+	err = walk_start(w, t, dfd, name);
+	return err ? err : walk_finish(w, name);
+}
+
+int walk_name(struct walk *w, struct task *t, int dfd, const char *name, uint32_t flags)
+{
+	return walk_as(w, t, t->cred, dfd, name, flags);
+}
+
+int vfs_lookup_as(struct task *t, const struct cred *c, int dfd, const char *name, uint32_t flags,
+		  struct path *ret)
+{
+	struct walk w;
+	int err = walk_as(&w, t, c, dfd, name, flags);
+
+	if (!err) {
+		*ret = w.cur;
+		path_get(ret);
+	}
+	walk_end(&w);
+	return err;
+}
+
+int walk_at_root(struct walk *w, const struct path *root, const char *name, uint32_t flags)
+{
+	memset(w, 0, offsetof(struct walk, last));
+	w->last[0] = 0;
+	w->flags = flags;
+	w->root = w->cur = *root;
+	path_get(root);
+	path_get(root);
+	return walk_finish(w, name);
+}
+
+void walk_end(struct walk *w)
+{
+	if (w->cur.mount)
+		path_put(&w->cur);
+	if (w->root.mount)
+		path_put(&w->root);
+	w->cur = w->root = (struct path){NULL, NULL};
+}
+
+int vfs_lookup(struct task *t, int dfd, const char *name, uint32_t flags, struct path *ret,
+	       char *ret_last)
+{
+	struct walk w;
+	int err = walk_name(&w, t, dfd, name, flags);
+
+	if (!err) {
+		*ret = w.cur;
+		path_get(ret);
+		if (flags & LOOKUP_PARENT)
+			memcpy(ret_last, w.last, sizeof(w.last));
+	}
+	walk_end(&w);
+	return err;
+}
+
+/* ---- at boot ---- */
+
+/* Makes w->last, a directory or an empty file. -EEXIST: somebody was faster, or a dangling link. */
+static int make_last(struct walk *w, bool file)
+{
+	struct inode *dir = w->cur.dentry->inode, *made;
+	struct cred *c;
+	int err;
+
+	if (!(file ? dir->ops->create : dir->ops->mkdir))
+		return -EPERM;
+	c = cred_new();
+	if (dir->sb->slow)
+		worker_going_long();
+	mutex_lock(&dir->lock);
+	if (file)
+		err = dir->ops->create(dir, w->last, 0755, c, &made);
+	else
+		err = dir->ops->mkdir(dir, w->last, 0755, c, &made);
+	if (!err) {
+		dcache_invalidate(dir, w->last);
+		inode_put(made);
+	}
+	mutex_unlock(&dir->lock);
+	cred_put(c);
+	return err;
+}
+
+static int lookup_from(const struct path *root, const char *name, struct path *ret)
+{
+	struct walk w;
+	int err = walk_at_root(&w, root, name, LOOKUP_FOLLOW);
+
+	if (!err) {
+		*ret = w.cur;
+		path_get(ret);
+	}
+	walk_end(&w);
+	return err;
+}
+
+/* Walks `name`, making its last component if it isn't there. */
+static int lookup_or_make(const struct path *root, const char *name, bool file, struct path *ret)
+{
+	struct walk w;
+	int err = lookup_from(root, name, ret);
+
+	if (err != -ENOENT)
+		return err;
+	err = walk_at_root(&w, root, name, LOOKUP_PARENT);
+	if (!err)
+		err = make_last(&w, file);
+	walk_end(&w);
+	return err && err != -EEXIST ? err : lookup_from(root, name, ret);
+}
+
+/* Every proper prefix in turn, then the whole, so that what is missing is made on the way. */
+static int make_path(const struct path *root, const char *name, bool file, struct path *ret)
+{
+	char *prefix = xstrdup(name);
+	size_t size = strlen(name);
+	int err = 0;
+
+	for (size_t end = 1; end < size && !err; end++) {
+		struct path p;
+
+		if (name[end] != '/')
+			continue;
+		prefix[end] = 0;
+		err = lookup_or_make(root, prefix, false, &p);
+		if (!err)
+			path_put(&p);
+		prefix[end] = '/';
+	}
+	free(prefix);
+	return err ? err : lookup_or_make(root, name, file, ret);
+}
+
+int vfs_lookup_at_root(struct kernel *k, const struct path *root, const char *name, bool make,
+		       struct path *ret)
+{
+	(void)k;
+	return make ? make_path(root, name, false, ret) : lookup_from(root, name, ret);
+}
+
+int vfs_make_file_at_root(struct kernel *k, const struct path *root, const char *name,
+			  struct path *ret)
+{
+	(void)k;
+	return make_path(root, name, true, ret);
+}

@@ -1,0 +1,469 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Pipes and named fifos.
+ *
+ * A pipe is a ring of bytes that belongs to an inode: of the anonymous file system for pipe(2), of
+ * any other for a fifo. It exists while files of it are open; inode.fifo points at it.
+ *
+ * Wake-ups are what a pipe costs, so there are as few as can be:
+ *
+ *	readers	are woken when the ring was empty and no longer is, or the last writer goes. Once
+ *		anybody has polled the pipe, also at every write, because edge-triggered epoll
+ *		reports each arrival (as Linux does).
+ *	writers	wait until PIPE_ATOMIC bytes are free, and are woken when that becomes true: not for
+ *		each byte that a reader takes. A write of at most PIPE_ATOMIC bytes goes in whole or
+ *		waits, so that it is never mixed with others.
+ *
+ * A writer that waits for less room than PIPE_ATOMIC may sleep although it would fit by now; a
+ * reader that drains the ring wakes it, and as the ring holds at least PIPE_ATOMIC bytes, an empty
+ * ring always does.
+ *
+ * The ring's memory grows with what is in it, up to the pipe's size, and is used from its beginning
+ * whenever it was empty: a pipe that carries small messages stays in one page.
+ *
+ * Opening a fifo waits for the other side. The file is made first, and counts as a reader or
+ * writer, as in Linux; then pipe_wait_open waits until the other side is there or has been there
+ * since (the counts of opens tell).
+ */
+#include "sentry/fs/pipe/pipe.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "abi/fcntl.h"
+#include "abi/poll.h"
+#include "abi/tty.h"
+#include "base/mem.h"
+#include "sentry/kernel/task.h"
+#include "sentry/kernel/task_block.h"
+#include "sentry/mm/usermem.h"
+#include "sentry/vfs/vfs_internal.h"
+
+#define RING_FIRST 4096 /* what a ring begins with */
+
+struct pipe {
+	struct mutex lock;		     /* RANK_OBJECT */
+	uint32_t readers, writers, files;    /* lock; open ends */
+	uint64_t reader_opens, writer_opens; /* lock; ever */
+	char *ring;			     /* lock */
+	uint32_t ring_size;		     /* lock; allocated, <= capacity */
+	uint32_t head, used;		     /* lock; where reading begins, bytes in it */
+	uint32_t capacity;		     /* lock */
+	bool polled;			     /* lock */
+	struct waitqueue read_wq, write_wq;
+};
+
+static const struct file_ops pipe_ops;
+
+static struct pipe *pipe_alloc(void)
+{
+	struct pipe *p = xnew(struct pipe);
+
+	mutex_init(&p->lock, RANK_OBJECT);
+	waitqueue_init(&p->read_wq);
+	waitqueue_init(&p->write_wq);
+	p->capacity = PIPE_SIZE_DEFAULT;
+	return p;
+}
+
+static void pipe_free(struct pipe *p)
+{
+	waitqueue_destroy(&p->read_wq);
+	waitqueue_destroy(&p->write_wq);
+	mutex_destroy(&p->lock);
+	free(p->ring);
+	free(p);
+}
+
+struct pipe *pipe_of(struct file *f)
+{
+	return f->ops == &pipe_ops ? f->private : NULL;
+}
+
+/* ---- the ring ---- */
+
+static bool writable(const struct pipe *p)
+{
+	return p->capacity - p->used >= PIPE_ATOMIC;
+}
+
+static void ring_resize(struct pipe *p, uint32_t size)
+{
+	char *ring = xmalloc(size);
+	uint32_t first = MIN(p->used, p->ring_size - p->head);
+
+	if (p->used) {
+		memcpy(ring, p->ring + p->head, first);
+		memcpy(ring + first, p->ring, p->used - first);
+	}
+	free(p->ring);
+	p->ring = ring;
+	p->ring_size = size;
+	p->head = 0;
+}
+
+static void ring_make_room(struct pipe *p, uint64_t more)
+{
+	uint64_t need = MIN(p->used + more, (uint64_t)p->capacity);
+	uint32_t size = p->ring_size ? p->ring_size : RING_FIRST;
+
+	if (need <= p->ring_size)
+		return;
+	while (size < need)
+		size *= 2;
+	ring_resize(p, MIN(size, p->capacity));
+}
+
+static void ring_take(struct pipe *p, uint32_t size)
+{
+	p->used -= size;
+	p->head += size;
+	if (p->head >= p->ring_size)
+		p->head -= p->ring_size;
+	if (!p->used)
+		p->head = 0;
+}
+
+/* Moves bytes between the ring and a cursor; what faulted stays where it is. */
+static ssize_t ring_read(struct pipe *p, struct uio *to)
+{
+	ssize_t done = 0;
+
+	while (p->used && to->left) {
+		size_t piece =
+		    MIN(MIN((uint64_t)p->used, to->left), (uint64_t)(p->ring_size - p->head));
+		ssize_t n = uio_write(to, p->ring + p->head, piece);
+
+		if (n < 0)
+			return done ? done : n;
+		ring_take(p, (uint32_t)n);
+		done += n;
+		if ((size_t)n < piece)
+			break;
+	}
+	return done;
+}
+
+static ssize_t ring_write(struct pipe *p, struct uio *from)
+{
+	ssize_t done = 0;
+
+	ring_make_room(p, from->left);
+	while (p->used < p->capacity && from->left) {
+		uint32_t tail = p->head + p->used;
+		uint64_t piece = MIN((uint64_t)(p->capacity - p->used), from->left);
+		ssize_t n;
+
+		if (tail >= p->ring_size)
+			tail -= p->ring_size;
+		piece = MIN(piece, (uint64_t)(p->ring_size - tail));
+		piece = MIN(piece, (uint64_t)(p->ring_size - p->used));
+		n = uio_read(from, p->ring + tail, piece);
+		if (n < 0)
+			return done ? done : n;
+		p->used += (uint32_t)n;
+		done += n;
+		if ((size_t)n < piece)
+			break;
+	}
+	return done;
+}
+
+/* ---- file operations ---- */
+
+static ssize_t pipe_read(struct file *f, struct uio *to, int64_t *pos)
+{
+	struct pipe *p = f->private;
+	bool was_writable, wake;
+	ssize_t ret;
+
+	(void)pos;
+	if (!to->left)
+		return 0;
+	mutex_lock(&p->lock);
+	was_writable = writable(p);
+	if (p->used)
+		ret = ring_read(p, to);
+	else
+		ret = p->writers ? -EAGAIN : 0;
+	wake = !was_writable && writable(p);
+	mutex_unlock(&p->lock);
+	if (wake)
+		waitqueue_wake(&p->write_wq, ABI_POLLOUT | ABI_POLLWRNORM);
+	return ret;
+}
+
+static ssize_t pipe_write(struct file *f, struct uio *from, int64_t *pos)
+{
+	struct pipe *p = f->private;
+	bool wake = false;
+	ssize_t ret;
+
+	(void)pos;
+	mutex_lock(&p->lock);
+	if (!p->readers) {
+		ret = -EPIPE;
+	} else if (!from->left) {
+		ret = 0;
+	} else if (p->capacity - p->used < MIN(from->left, (uint64_t)PIPE_ATOMIC) &&
+		   (from->left <= PIPE_ATOMIC || p->used == p->capacity)) {
+		ret = -EAGAIN;
+	} else {
+		wake = p->used == 0 || p->polled;
+		ret = ring_write(p, from);
+	}
+	mutex_unlock(&p->lock);
+	if (wake && ret > 0)
+		waitqueue_wake(&p->read_wq, ABI_POLLIN | ABI_POLLRDNORM);
+	return ret;
+}
+
+static uint32_t pipe_poll(struct file *f, struct poll_table *pt)
+{
+	struct pipe *p = f->private;
+	uint32_t ready = 0;
+
+	if (file_readable(f))
+		poll_wait(pt, &p->read_wq);
+	if (file_writable(f))
+		poll_wait(pt, &p->write_wq);
+	mutex_lock(&p->lock);
+	p->polled |= pt != NULL;
+	if (file_readable(f)) {
+		if (p->used)
+			ready |= ABI_POLLIN | ABI_POLLRDNORM;
+		/* A fifo that has had no writer yet isn't hung up. */
+		if (!p->writers && p->writer_opens != (uint64_t)f->pos)
+			ready |= ABI_POLLHUP;
+	}
+	if (file_writable(f)) {
+		if (writable(p))
+			ready |= ABI_POLLOUT | ABI_POLLWRNORM;
+		if (!p->readers)
+			ready |= ABI_POLLERR;
+	}
+	mutex_unlock(&p->lock);
+	return ready;
+}
+
+static int64_t pipe_ioctl(struct file *f, struct task *t, uint32_t cmd, uint64_t arg)
+{
+	struct pipe *p = f->private;
+	int32_t count;
+
+	if (cmd != ABI_FIONREAD)
+		return -ENOTTY;
+	mutex_lock(&p->lock);
+	count = (int32_t)p->used;
+	mutex_unlock(&p->lock);
+	return copy_to_user(t, uaddr(arg), &count, sizeof(count));
+}
+
+static void pipe_release(struct file *f)
+{
+	struct pipe *p = f->private;
+	bool last_reader, last_writer, last;
+
+	mutex_lock(&f->inode->lock);
+	mutex_lock(&p->lock);
+	last_reader = file_readable(f) && --p->readers == 0;
+	last_writer = file_writable(f) && --p->writers == 0;
+	last = --p->files == 0;
+	mutex_unlock(&p->lock);
+	if (last)
+		f->inode->fifo = NULL;
+	else if (last_reader)
+		waitqueue_wake(&p->write_wq, ABI_POLLERR | ABI_POLLOUT | ABI_POLLWRNORM);
+	if (!last && last_writer)
+		waitqueue_wake(&p->read_wq, ABI_POLLHUP | ABI_POLLIN | ABI_POLLRDNORM);
+	mutex_unlock(&f->inode->lock);
+	if (last)
+		pipe_free(p);
+}
+
+static const struct file_ops pipe_ops = {
+    .read = pipe_read,
+    .write = pipe_write,
+    .poll = pipe_poll,
+    .ioctl = pipe_ioctl,
+    .release = pipe_release,
+    .no_seek = true,
+};
+
+/* ---- opening ---- */
+
+/* f becomes an end of p. The inode is locked. f->pos keeps the other side's opens so far. */
+static void join(struct pipe *p, struct file *f)
+{
+	mutex_lock(&p->lock);
+	f->pos = (int64_t)p->writer_opens;
+	if (!file_readable(f))
+		f->pos = (int64_t)p->reader_opens;
+	p->files++;
+	if (file_readable(f)) {
+		p->readers++;
+		p->reader_opens++;
+	}
+	if (file_writable(f)) {
+		p->writers++;
+		p->writer_opens++;
+	}
+	f->private = p;
+	f->ops = &pipe_ops;
+	mutex_unlock(&p->lock);
+	waitqueue_wake(&p->read_wq, ABI_POLLMSG);
+	waitqueue_wake(&p->write_wq, ABI_POLLMSG);
+}
+
+int pipe_open_fifo(struct inode *i, struct file *f)
+{
+	bool only_write = file_writable(f) && !file_readable(f);
+	int err = 0;
+
+	mutex_lock(&i->lock);
+	if (only_write && (f->flags & ABI_O_NONBLOCK) && (!i->fifo || !i->fifo->readers)) {
+		err = -ENXIO;
+	} else {
+		if (!i->fifo)
+			i->fifo = pipe_alloc();
+		join(i->fifo, f);
+	}
+	mutex_unlock(&i->lock);
+	return err;
+}
+
+static bool other_side_came(struct file *f)
+{
+	struct pipe *p = f->private;
+	bool came;
+
+	mutex_lock(&p->lock);
+	if (file_readable(f))
+		came = p->writers || p->writer_opens != (uint64_t)f->pos;
+	else
+		came = p->readers || p->reader_opens != (uint64_t)f->pos;
+	mutex_unlock(&p->lock);
+	return came;
+}
+
+int64_t pipe_wait_open(struct task *t, struct file *f)
+{
+	struct pipe *p = pipe_of(f);
+
+	if (!p || (f->flags & ABI_O_NONBLOCK) || (file_readable(f) && file_writable(f)) ||
+	    other_side_came(f))
+		return 0;
+	/* ABI_POLLMSG: somebody opened. */
+	task_wait_add(t, file_readable(f) ? &p->read_wq : &p->write_wq, ABI_POLLMSG, f);
+	return other_side_came(f) ? 0 : task_block(t, -ERESTARTSYS);
+}
+
+int pipe_new(struct task *t, uint32_t flags, struct file *ret[2])
+{
+	struct path path;
+	struct inode *i;
+
+	anon_path_new(t->kernel->vfs, "pipe:[%lu]", &path);
+	i = path.dentry->inode;
+	i->uid = t->cred->fsuid;
+	i->gid = t->cred->fsgid;
+	ret[0] = file_new(&path, ABI_O_RDONLY | flags, t->cred);
+	ret[1] = file_new(&path, ABI_O_WRONLY | flags, t->cred);
+	path_put(&path);
+	mutex_lock(&i->lock);
+	i->fifo = pipe_alloc();
+	join(i->fifo, ret[0]);
+	join(i->fifo, ret[1]);
+	mutex_unlock(&i->lock);
+	/* This pipe has had a writer: without one it is hung up. */
+	ret[0]->pos = -1;
+	return 0;
+}
+
+/* ---- size ---- */
+
+uint32_t pipe_size(struct pipe *p)
+{
+	uint32_t size;
+
+	mutex_lock(&p->lock);
+	size = p->capacity;
+	mutex_unlock(&p->lock);
+	return size;
+}
+
+int64_t pipe_set_size(struct pipe *p, uint32_t size)
+{
+	uint32_t rounded = PIPE_ATOMIC;
+	int64_t ret;
+	bool wake;
+
+	if (!size)
+		return -EINVAL;
+	if (size > PIPE_SIZE_MAX)
+		return -EPERM;
+	while (rounded < size)
+		rounded *= 2;
+	mutex_lock(&p->lock);
+	wake = !writable(p);
+	if (p->used > rounded) {
+		ret = -EBUSY;
+	} else {
+		if (p->ring_size > rounded)
+			ring_resize(p, rounded);
+		p->capacity = rounded;
+		ret = rounded;
+	}
+	wake = wake && writable(p);
+	mutex_unlock(&p->lock);
+	if (wake)
+		waitqueue_wake(&p->write_wq, ABI_POLLOUT | ABI_POLLWRNORM);
+	return ret;
+}
+
+/* ---- splice ---- */
+
+ssize_t pipe_peek(struct pipe *p, size_t offset, void *buf, size_t size)
+{
+	size_t done = 0;
+
+	mutex_lock(&p->lock);
+	if (!p->used && p->writers) {
+		mutex_unlock(&p->lock);
+		return -EAGAIN;
+	}
+	while (done < size && offset + done < p->used) {
+		uint32_t at = (uint32_t)((p->head + offset + done) % p->ring_size);
+		size_t piece =
+		    MIN(MIN(size - done, p->used - offset - done), (size_t)(p->ring_size - at));
+
+		memcpy((char *)buf + done, p->ring + at, piece);
+		done += piece;
+	}
+	mutex_unlock(&p->lock);
+	return (ssize_t)done;
+}
+
+void pipe_consume(struct pipe *p, size_t size)
+{
+	bool was_writable, wake;
+
+	mutex_lock(&p->lock);
+	was_writable = writable(p);
+	ring_take(p, (uint32_t)MIN(size, (size_t)p->used));
+	wake = !was_writable && writable(p);
+	mutex_unlock(&p->lock);
+	if (wake)
+		waitqueue_wake(&p->write_wq, ABI_POLLOUT | ABI_POLLWRNORM);
+}
+
+size_t pipe_room(struct pipe *p)
+{
+	size_t room;
+
+	mutex_lock(&p->lock);
+	room = p->capacity - p->used;
+	mutex_unlock(&p->lock);
+	return room;
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the file system calls share. */
+#ifndef SYSCALLS_SYSFILE_H
+#define SYSCALLS_SYSFILE_H
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "abi/fcntl.h"
+#include "sentry/kernel/task.h"
+#include "sentry/kernel/task_block.h"
+#include "sentry/mm/usermem.h"
+#include "sentry/vfs/files.h"
+#include "sentry/vfs/vfs.h"
+#include "syscalls/syscalls.h"
+
+/* A path argument: 0, -EFAULT or -ENAMETOOLONG. */
+static inline int path_from_user(struct task *t, uint64_t va, char buf[VFS_PATH_MAX])
+{
+	ssize_t n = strncpy_from_user(t, buf, uaddr(va), VFS_PATH_MAX);
+
+	return n < 0 ? (int)n : 0;
+}
+
+/* The soft limit, ABI_RLIMIT_*. */
+uint64_t task_rlimit(struct task *t, unsigned which);
+
+/* Adds the task to the queues of f for these events. Returns what is ready. */
+uint32_t file_wait(struct task *t, struct file *f, uint32_t events);
+
+/*
+ * Reads or writes with waiting. pos NULL: the file's own position. A handler that is run again goes
+ * on where it was (t->call.progress[0]). Returns a result or a verdict.
+ */
+int64_t file_read_wait(struct task *t, struct file *f, struct uio *u, int64_t *pos, bool nowait);
+int64_t file_write_wait(struct task *t, struct file *f, struct uio *u, int64_t *pos, bool nowait);
+
+/*
+ * The signal mask of ppoll, pselect6, epoll_pwait: sets it for this call, once. The worker restores
+ * the old one. 0, -EINVAL, -EFAULT.
+ */
+int task_use_sigmask(struct task *t, uint64_t mask_va, uint64_t size);
+
+#endif

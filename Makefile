@@ -53,7 +53,7 @@ OBJS := $(SRCS:%.c=$(O)/%.o)
 
 ##@ Building
 .PHONY: all
-all: $(O)/runsc ## build runsc (MODE=release|debug|asan|ubsan|tsan|cov, CC=gcc|clang)
+all: $(O)/bin/runsc ## build runsc (MODE=release|debug|asan|ubsan|tsan|cov, CC=gcc|clang)
 
 # The flags a folder of objects was built with: another CC or CFLAGS rebuilds it.
 BUILD_ID := $(CC) $(CFLAGS_ALL) $(LDFLAGS_MODE) $(LIBS)
@@ -62,7 +62,8 @@ $(shell mkdir -p $(O))
 $(file >$(O)/.flags,$(BUILD_ID))
 endif
 
-$(O)/runsc: $(OBJS)
+$(O)/bin/runsc: $(OBJS)
+	@mkdir -p $(@D)
 	@echo '  LD      $@'
 	@$(CC) $(CFLAGS_ALL) $(LDFLAGS_MODE) -o $@ $(OBJS) $(LIBS)
 
@@ -78,8 +79,8 @@ include tools/rootfs.mk
 include tools/lint.mk
 
 .PHONY: install
-install: $(O)/runsc ## copy runsc to $(DESTDIR)$(PREFIX)/bin
-	install -D -m 0755 $(O)/runsc $(DESTDIR)$(PREFIX)/bin/runsc
+install: $(O)/bin/runsc ## copy runsc to $(DESTDIR)$(PREFIX)/bin
+	install -D -m 0755 $(O)/bin/runsc $(DESTDIR)$(PREFIX)/bin/runsc
 
 .PHONY: deps
 deps: ## install what building and testing need, from Debian's packages (as root)

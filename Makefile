@@ -9,7 +9,7 @@ AR := $(if $(filter default,$(origin AR)),ar,$(AR))
 CACHE ?= .cache
 
 WARN := -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wwrite-strings \
-	-Wformat=2 -Wcast-function-type -Werror
+	-Wformat=2 -Wcast-function-type -Wno-missing-field-initializers -Werror
 CFLAGS_COMMON := -std=gnu17 -g $(WARN) -I. -I/usr/include/libunwind -I$(O)/gen -D_GNU_SOURCE -fno-strict-aliasing -fstack-protector-strong \
 	-ffunction-sections -fdata-sections -pthread
 

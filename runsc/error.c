@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/strbuf.h"
 
+static struct error *make(int errnum, const char *fmt, va_list ap) __printf(2, 0);
 static struct error *make(int errnum, const char *fmt, va_list ap)
 {
 	struct strbuf sb = STRBUF_INIT;
@@ -44,6 +45,7 @@ struct error *error_errno(int errnum, const char *fmt, ...)
 	return e;
 }
 
+static void wrap(struct error *e, const char *fmt, va_list ap) __printf(2, 0);
 static void wrap(struct error *e, const char *fmt, va_list ap)
 {
 	struct strbuf sb = STRBUF_INIT;

@@ -15,7 +15,7 @@ $(STUB_O)/%.o: $(STUB_DIR)/%
 	@$(CC) $(STUB_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(STUB_O)/stub.elf: $(STUB_OBJS) $(STUB_DIR)/stub.ld
-	@$(CC) -nostdlib -static -no-pie -Wl,-T,$(STUB_DIR)/stub.ld -Wl,-z,max-page-size=4096 \
+	@$(CC) -nostdlib -static -Wl,-T,$(STUB_DIR)/stub.ld -Wl,-z,max-page-size=4096 \
 		-Wl,--build-id=none -Wl,--no-undefined -o $@.full $(STUB_OBJS)
 	@strip -s -o $@ $@.full
 

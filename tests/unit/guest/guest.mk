@@ -6,7 +6,7 @@ $(GUEST_O)/guest.bin: tests/unit/guest/guest.c tests/unit/guest/guest.h
 	@mkdir -p $(@D)
 	@echo '  GUEST   $<'
 	@$(CC) -std=gnu17 -O2 $(WARN) -I. -ffreestanding -fno-stack-protector -fno-pie -fno-builtin -static -nostdlib \
-		-fcf-protection=none -fno-asynchronous-unwind-tables -mno-sse -mgeneral-regs-only -mcmodel=large -no-pie \
+		-fcf-protection=none -fno-asynchronous-unwind-tables -mno-sse -mgeneral-regs-only -mcmodel=large \
 		-Wl,-T,tests/unit/guest/guest.ld -Wl,--build-id=none -Wl,--no-warn-rwx-segments -o $(@:.bin=.elf) $<
 	@objcopy -O binary $(@:.bin=.elf) $@
 

@@ -85,9 +85,11 @@ struct platform_thread {
 	enum platform_clone kind; /* [I] */
 	void *cookie;		  /* [I], but for a spare that is claimed: [p] */
 
-	struct host_process *process;	 /* [p] NULL until HELLO; never changes then */
-	struct host_process *creator;	 /* [p] process of the thread that clones it, until HELLO */
-	struct list process_link;	 /* [p] in host_process.threads */
+	struct host_process *process; /* [p] NULL until HELLO; never changes then */
+	struct host_process *creator; /* [p] process of the thread that clones it, until HELLO */
+	struct list process_link;     /* [p] in host_process.threads */
+	/* A clone that was ordered and of which nothing more is known: both ways. */
+	struct platform_thread *clone_child, *ordered_by; /* [p] */
 	struct list link;		 /* [p] outstanding, spares, spawn, ready or deaths */
 	uint64_t token;			 /* [p] of its HELLO */
 	bool asked;			 /* [p] its clone was let through */
@@ -98,15 +100,14 @@ struct platform_thread {
 	bool death_by_host;		 /* [p] for the callback */
 
 	struct mutex lock;
-	enum thread_state state;	     /* [t]; ORDERED and before: [p] */
-	pid_t tid;			     /* [t] 0 until HELLO */
-	uint64_t notif_id;		     /* [t] of the doorbell it waits in, while STOPPED */
-	uint64_t seq;			     /* [t] of the last request taken */
-	bool hello;			     /* [t] its first reply answers the HELLO */
-	bool own_stack_inherited;	     /* [I] its slot's stack is inherited by forks */
-	bool slot_fresh;		     /* [I] its slot has no stack yet */
-	struct platform_thread *clone_child; /* [t] ordered; until the next event */
-	struct expected_mmap *expected;	     /* [t] */
+	enum thread_state state;	/* [t]; ORDERED and before: [p] */
+	pid_t tid;			/* [t] 0 until HELLO */
+	uint64_t notif_id;		/* [t] of the doorbell it waits in, while STOPPED */
+	uint64_t seq;			/* [t] of the last request taken */
+	bool hello;			/* [t] its first reply answers the HELLO */
+	bool own_stack_inherited;	/* [I] its slot's stack is inherited by forks */
+	bool slot_fresh;		/* [I] its slot has no stack yet */
+	struct expected_mmap *expected; /* [t] */
 	uint32_t expected_count, expected_next;
 	struct platform_regs regs; /* [o] of the last event */
 	uint32_t window_count;	   /* [o] */
@@ -163,6 +164,10 @@ void thread_free(struct platform_thread *t);
 /* Caller holds p->lock. -EAGAIN if there are none left. *ret_fresh: its stack is to be mapped. */
 int slot_take_locked(struct platform_mm *mm, uint32_t *ret_slot, bool *ret_fresh);
 void slot_release_locked(struct platform_mm *mm, uint32_t slot, bool gone);
+/* The clone that makes child is ordered from parent. Caller holds p->lock. */
+void clone_order_locked(struct platform_thread *parent, struct platform_thread *child);
+/* The child's fate is known. Caller holds p->lock. */
+void clone_settled_locked(struct platform_thread *child);
 /* Gives a HELLO's sender its identity. Caller holds p->lock. */
 void thread_bind_locked(struct platform_thread *t, pid_t tid, struct host_process *process);
 struct host_process *process_create_locked(struct platform *p, pid_t pid, struct platform_mm *mm);

@@ -346,6 +346,7 @@ int platform_clone_prepare(struct platform_thread *parent, enum platform_clone k
 static void order_clone(struct platform_thread *parent, struct platform_thread *child)
 {
 	struct platform *p = parent->p;
+	bool too_late;
 
 	check(child->state == THREAD_PREPARED);
 	if (child->kind == PCLONE_THREAD)
@@ -353,16 +354,13 @@ static void order_clone(struct platform_thread *parent, struct platform_thread *
 	else
 		count_stat(p, forks);
 	mutex_lock(&p->lock);
-	if (parent->process->dead || parent->state == THREAD_DEAD) {
+	too_late = parent->process->dead || parent->state == THREAD_DEAD;
+	if (too_late)
 		thread_dies_locked(child, true);
-	} else {
-		refcount_get(&parent->process->refs);
-		child->creator = parent->process;
-		child->state = THREAD_ORDERED;
-		list_add_tail(&p->outstanding, &child->link);
-	}
+	else
+		clone_order_locked(parent, child);
 	mutex_unlock(&p->lock);
-	if (child->state == THREAD_DEAD)
+	if (too_late)
 		nudge(p);
 }
 

@@ -163,9 +163,30 @@ struct host_process *process_create_locked(struct platform *p, pid_t pid, struct
 	return process;
 }
 
+void clone_order_locked(struct platform_thread *parent, struct platform_thread *child)
+{
+	check(!parent->clone_child && !child->ordered_by);
+	refcount_get(&parent->process->refs);
+	child->creator = parent->process;
+	child->state = THREAD_ORDERED;
+	child->asked = false;
+	child->ordered_by = parent;
+	parent->clone_child = child;
+	list_del(&child->link);
+	list_add_tail(&child->p->outstanding, &child->link);
+}
+
+void clone_settled_locked(struct platform_thread *child)
+{
+	if (child->ordered_by)
+		child->ordered_by->clone_child = NULL;
+	child->ordered_by = NULL;
+}
+
 /* Takes over the caller's reference to process. */
 void thread_bind_locked(struct platform_thread *t, pid_t tid, struct host_process *process)
 {
+	clone_settled_locked(t);
 	process_put(t->creator);
 	t->creator = NULL;
 	t->process = process;
@@ -188,10 +209,15 @@ void thread_dies_locked(struct platform_thread *t, bool by_host)
 	struct platform *p = t->p;
 	bool gone = !t->process || t->process->dead;
 
+	clone_settled_locked(t);
+	if (t->clone_child)
+		clone_settled_locked(t->clone_child);
 	list_del(&t->link);
 	list_del(&t->process_link);
 	if (t->tid && idmap_get(&p->tids, (uint32_t)t->tid) == t)
 		idmap_set(&p->tids, (uint32_t)t->tid, NULL);
+	if (t->spare && t->state <= THREAD_ORDERED)
+		p->spares_coming--;
 	mutex_lock(&t->lock);
 	t->state = THREAD_DEAD;
 	mutex_unlock(&t->lock);

@@ -147,7 +147,6 @@ static int reply_locked(struct platform_thread *t, const struct platform_reply *
 		return err;
 	if (forked)
 		val = (int)t->expected[0].args[4];
-	t->clone_child = r->order == PORD_CLONE ? r->child : NULL;
 	t->state = THREAD_RUNNING;
 	atomic_store_explicit(&t->ch->state, CHANNEL_REPLY, memory_order_release);
 	return notify_send(t->p, t->notif_id, val, 0);
@@ -166,17 +165,6 @@ int notify_reply(struct platform_thread *t, const struct platform_reply *r)
 
 /* --- the zygote --- */
 
-/* Marks a prepared child as ordered from `creator`. Caller holds p->lock. */
-static void order_child_locked(struct platform_thread *child, struct host_process *creator)
-{
-	refcount_get(&creator->refs);
-	child->creator = creator;
-	child->state = THREAD_ORDERED;
-	child->asked = false;
-	list_del(&child->link);
-	list_add_tail(&child->p->outstanding, &child->link);
-}
-
 void zygote_step_locked(struct platform *p, bool wake)
 {
 	struct platform_thread *z = p->zygote;
@@ -187,7 +175,7 @@ void zygote_step_locked(struct platform *p, bool wake)
 	if (!list_empty(&p->spawn)) {
 		r.child = list_first(&p->spawn, struct platform_thread, link);
 		r.order = PORD_CLONE;
-		order_child_locked(r.child, z->process);
+		clone_order_locked(z, r.child);
 	} else if (!wake) {
 		return;
 	}
@@ -201,19 +189,6 @@ void nudge(struct platform *p)
 	mutex_lock(&p->lock);
 	zygote_step_locked(p, true);
 	mutex_unlock(&p->lock);
-}
-
-/* The zygote reports: what it was to make exists, or can't be made. */
-static void zygote_stopped_locked(struct platform *p, const struct platform_event *ev,
-				  struct platform_thread *child)
-{
-	if (child && ev->type == PEV_REPORT && ev->report.step == PREP_ORDER &&
-	    child->state == THREAD_ORDERED) {
-		if (child->spare)
-			p->spares_coming--;
-		thread_dies_locked(child, true);
-	}
-	zygote_step_locked(p, false);
 }
 
 /* --- what comes in --- */
@@ -343,12 +318,14 @@ static bool died_early(const struct platform *p, pid_t pid)
 static void settle_clone_locked(struct platform_thread *t, struct platform_thread *child,
 				const struct platform_event *ev)
 {
-	if (child->state != THREAD_ORDERED || child->creator != t->process)
-		return;
+	clone_settled_locked(child);
 	child->tid_hint = (pid_t)t->ch->req.clone_tid;
-	if (ev->type == PEV_REPORT && ev->report.step != PREP_DONE) {
+	if (ev->type == PEV_REPORT && ev->report.step != PREP_DONE && !t->internal) {
 		list_del(&child->link); /* the sentry hears that it failed, and puts the child */
 		child->state = THREAD_PREPARED;
+	} else if (ev->type == PEV_REPORT && ev->report.step != PREP_DONE) {
+		thread_dies_locked(child,
+				   true); /* of the zygote: whoever waits for it hears that */
 	} else if (!child->asked || died_early(t->p, child->tid_hint)) {
 		thread_dies_locked(child, true);
 	}
@@ -358,7 +335,6 @@ static int event_locked(struct platform_thread *t, const struct seccomp_notif *n
 			struct platform_event *ev)
 {
 	struct platform *p = t->p;
-	struct platform_thread *child;
 	uint32_t expected = CHANNEL_REQUEST;
 	bool ok;
 
@@ -377,19 +353,17 @@ static int event_locked(struct platform_thread *t, const struct seccomp_notif *n
 		t->hello = false;
 		ok = request_decode(t, ev);
 	}
-	child = t->clone_child;
-	t->clone_child = NULL;
 	mutex_unlock(&t->lock);
 	if (!ok) {
 		punish_locked(p, n, "bad request");
 		return 0;
 	}
+	if (t->clone_child)
+		settle_clone_locked(t, t->clone_child, ev);
 	if (t->internal) {
-		zygote_stopped_locked(p, ev, child);
+		zygote_step_locked(p, false);
 		return 0;
 	}
-	if (child)
-		settle_clone_locked(t, child, ev);
 	ev->thread = t;
 	ev->cookie = t->cookie;
 	return 1;

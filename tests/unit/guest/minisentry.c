@@ -85,8 +85,12 @@ static void dead(void *cookie, struct platform_thread *t, bool killed_by_host)
 	if (g->done && g->result != 0 && the_mini->result == 0)
 		the_mini->result = g->result;
 	parent = g->parent;
-	if (parent)
-		wake = g->vfork_parent_waits || child_gone_locked(parent);
+	if (parent && g->vfork_parent_waits) {
+		parent->vfork_child_gone = g->number;
+		wake = parent->vfork_reported;
+	} else if (parent) {
+		wake = child_gone_locked(parent);
+	}
 	the_mini->guests[g->number % 4096] = NULL;
 	orphan_children_locked(g);
 	if (wake)
@@ -264,6 +268,8 @@ static void do_clone(struct mini *m, struct guest *g, enum platform_clone kind, 
 	child->program = -1;
 	child->is_thread = kind != PCLONE_FORK;
 	child->vfork_parent_waits = kind == PCLONE_VFORK;
+	g->vfork_reported = false;
+	g->vfork_child_gone = 0;
 	if (kind != PCLONE_FORK) {
 		child->arg = (long)a[1];
 		child->arg2 = (long)a[2];
@@ -472,6 +478,19 @@ static void started(struct guest *g)
 	}
 }
 
+/* Goes on when the child is gone, which may have been before it could report. */
+static void vfork_reported(struct guest *g)
+{
+	long child;
+
+	pthread_mutex_lock(&lock);
+	child = g->vfork_child_gone;
+	g->vfork_reported = child == 0;
+	pthread_mutex_unlock(&lock);
+	if (child)
+		reply_ret(g, child);
+}
+
 static void report(struct guest *g, const struct platform_event *ev)
 {
 	const struct platform_report *r = &ev->report;
@@ -482,7 +501,7 @@ static void report(struct guest *g, const struct platform_event *ev)
 			      strerror(-r->error));
 		start_program(g);
 	} else if (g->ev.type == PEV_CALL && g->ev.call.nr == G_VFORK && r->step == PREP_DONE) {
-		return; /* goes on when the child is gone */
+		vfork_reported(g);
 	} else if (r->step == PREP_DONE) {
 		reply_ret(g, (int64_t)r->value);
 	} else {

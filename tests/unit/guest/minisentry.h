@@ -15,6 +15,8 @@ struct guest {
 	uint32_t number;
 	struct guest *parent;
 	bool vfork_parent_waits; /* [m] the parent goes on when this one is gone */
+	bool vfork_reported;	 /* [m] this one's vfork is done, it waits for the child */
+	long vfork_child_gone;	 /* [m] its number */
 	bool is_thread;
 	bool done; /* said G_DONE */
 	long result;

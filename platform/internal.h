@@ -157,7 +157,7 @@ struct platform {
 
 /* thread.c: objects and their life. */
 struct platform_mm *mm_create(struct platform *p, uint32_t first_slot, int *ret_err);
-void mm_put(struct platform_mm *mm);
+void platform_mm_put(struct platform_mm *mm);
 struct platform_thread *thread_create(struct platform_mm *mm, uint32_t slot,
 				      enum platform_clone kind, void *cookie);
 void thread_free(struct platform_thread *t);

@@ -70,7 +70,7 @@ struct platform_mm *mm_create(struct platform *p, uint32_t first_slot, int *ret_
 	return mm;
 }
 
-void mm_put(struct platform_mm *mm)
+void platform_mm_put(struct platform_mm *mm)
 {
 	struct free_slot *f, *tmp;
 
@@ -114,7 +114,7 @@ void thread_free(struct platform_thread *t)
 	check(!list_linked(&t->link) && !list_linked(&t->process_link));
 	process_put(t->process);
 	process_put(t->creator);
-	mm_put(t->mm);
+	platform_mm_put(t->mm);
 	mutex_destroy(&t->lock);
 	free(t->expected);
 	free(t);

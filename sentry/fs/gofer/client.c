@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sentry/fs/gofer/client.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "abi/stat.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "sentry/kernel/lockorder.h"
+#include "sentry/kernel/task_block.h"
+
+/* Handles are dropped in batches of at least this many, unless it is urgent. */
+#define CLUNK_BATCH 32
+
+static uint8_t *map_buffers(void)
+{
+	void *p = mmap(NULL, 2 * GOFER_MESSAGE_MAX, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED)
+		panic("out of memory: buffers of a gofer connection");
+	return p;
+}
+
+struct gofer_client *gofer_client_new(struct kernel *k, const int *socks, size_t count)
+{
+	struct gofer_client *c = xnew(struct gofer_client);
+
+	check(count > 0 && count <= 16);
+	c->kernel = k;
+	pthread_mutex_init(&c->lock, NULL);
+	pthread_cond_init(&c->freed, NULL);
+	mutex_init(&c->idle_lock, RANK_LEAF);
+	list_init(&c->idle);
+	c->conns = xcalloc(count, sizeof(*c->conns));
+	c->conn_count = count;
+	for (size_t i = 0; i < count; i++) {
+		c->conns[i] = (struct gofer_rpc){.client = c,
+						 .sock = socks[i],
+						 .fd = -1,
+						 .buffer = map_buffers(),
+						 .next_free = c->free};
+		c->free = &c->conns[i];
+	}
+	return c;
+}
+
+void gofer_client_destroy(struct gofer_client *c)
+{
+	check(list_empty(&c->idle));
+	for (size_t i = 0; i < c->conn_count; i++) {
+		close(c->conns[i].sock);
+		munmap(c->conns[i].buffer, 2 * GOFER_MESSAGE_MAX);
+	}
+	free(c->clunks);
+	free(c->conns);
+	pthread_cond_destroy(&c->freed);
+	pthread_mutex_destroy(&c->lock);
+	mutex_destroy(&c->idle_lock);
+	free(c);
+}
+
+static void break_client(struct gofer_client *c, const char *why)
+{
+	if (atomic_exchange(&c->broken, true))
+		return;
+	log_error("gofer: %s", why);
+	for (size_t i = 0; i < c->conn_count; i++)
+		shutdown(c->conns[i].sock, SHUT_RDWR);
+}
+
+/* ---- connections ---- */
+
+static struct gofer_rpc *take_connection(struct gofer_client *c, bool wait)
+{
+	struct gofer_rpc *rpc;
+
+	pthread_mutex_lock(&c->lock);
+	while (!c->free && wait)
+		pthread_cond_wait(&c->freed, &c->lock);
+	rpc = c->free;
+	if (rpc)
+		c->free = rpc->next_free;
+	pthread_mutex_unlock(&c->lock);
+	return rpc;
+}
+
+static void give_connection(struct gofer_rpc *rpc)
+{
+	struct gofer_client *c = rpc->client;
+
+	pthread_mutex_lock(&c->lock);
+	rpc->next_free = c->free;
+	c->free = rpc;
+	pthread_cond_signal(&c->freed);
+	pthread_mutex_unlock(&c->lock);
+}
+
+static void set_request(struct gofer_rpc *rpc, enum gofer_type type, size_t req_size)
+{
+	struct gofer_header *h = (void *)rpc->buffer;
+
+	memset(rpc->buffer, 0, req_size);
+	h->type = (uint16_t)type;
+	h->seq = ++rpc->seq;
+	rpc->req = rpc->buffer;
+	rpc->req_size = req_size;
+	rpc->reply = NULL;
+	rpc->reply_size = 0;
+	rpc->fd = -1;
+}
+
+static int send_request(struct gofer_rpc *rpc)
+{
+	struct gofer_header *h = rpc->req;
+	ssize_t n;
+
+	h->size = (uint32_t)rpc->req_size;
+	n = fd_send(rpc->sock, rpc->req, rpc->req_size, NULL, 0);
+	return n < 0 ? (int)n : 0;
+}
+
+/* ---- dropping handles ---- */
+
+/* The next batch of handles to drop, as a request; false if there is none to be sent now. */
+static bool next_clunks(struct gofer_rpc *rpc)
+{
+	struct gofer_client *c = rpc->client;
+	struct gofer_req_clunk *req;
+	size_t count;
+
+	pthread_mutex_lock(&c->lock);
+	if (c->clunk_count == 0 || (c->clunk_count < CLUNK_BATCH && !c->clunk_soon)) {
+		pthread_mutex_unlock(&c->lock);
+		return false;
+	}
+	count = c->clunk_count < GOFER_CLUNK_MAX ? c->clunk_count : GOFER_CLUNK_MAX;
+	c->clunk_count -= count;
+	set_request(rpc, GOFER_CLUNK, sizeof(*req));
+	req = rpc->req;
+	req->count = (uint32_t)count;
+	rpc_add_bytes(rpc, c->clunks + c->clunk_count, count * sizeof(*c->clunks));
+	if (c->clunk_count == 0)
+		c->clunk_soon = false;
+	pthread_mutex_unlock(&c->lock);
+	return true;
+}
+
+/* CLUNK has no reply, so a connection that it was sent on is free for the next request. */
+static void send_clunks(struct gofer_rpc *rpc)
+{
+	while (!atomic_load(&rpc->client->broken) && next_clunks(rpc))
+		if (send_request(rpc))
+			break_client(rpc->client, "hung up");
+}
+
+void gofer_clunk(struct gofer_client *c, uint64_t handle, bool urgent)
+{
+	struct gofer_rpc *rpc;
+	bool send;
+
+	pthread_mutex_lock(&c->lock);
+	if (c->clunk_count == c->clunk_capacity) {
+		c->clunk_capacity = c->clunk_capacity ? 2 * c->clunk_capacity : 64;
+		c->clunks = xrealloc(c->clunks, c->clunk_capacity * sizeof(*c->clunks));
+	}
+	c->clunks[c->clunk_count++] = handle;
+	c->clunk_soon |= urgent;
+	send = c->clunk_soon || c->clunk_count >= CLUNK_BATCH;
+	pthread_mutex_unlock(&c->lock);
+	if (!send)
+		return;
+	/* If all are busy, one of them sends it when its request is done. */
+	rpc = take_connection(c, false);
+	if (rpc) {
+		send_clunks(rpc);
+		give_connection(rpc);
+	}
+}
+
+/*
+ * The reply to another request on the same connection says that the gofer has done what came
+ * before.
+ */
+void gofer_clunk_now(struct gofer_client *c)
+{
+	struct gofer_req_handle *req;
+	struct gofer_rpc *rpc;
+
+	pthread_mutex_lock(&c->lock);
+	c->clunk_soon = c->clunk_count > 0;
+	pthread_mutex_unlock(&c->lock);
+	rpc = rpc_begin(c, GOFER_GETATTR, sizeof(*req));
+	send_clunks(rpc);
+	set_request(rpc, GOFER_GETATTR, sizeof(*req));
+	rpc_call(rpc, sizeof(struct gofer_header)); /* -ESTALE */
+	rpc_end(rpc);
+}
+
+/* ---- a request ---- */
+
+struct gofer_rpc *rpc_begin(struct gofer_client *c, enum gofer_type type, size_t req_size)
+{
+	struct gofer_rpc *rpc;
+
+	worker_going_long();
+	rpc = take_connection(c, true);
+	set_request(rpc, type, req_size);
+	atomic_fetch_add_explicit(&c->request_count, 1, memory_order_relaxed);
+	return rpc;
+}
+
+void rpc_add_bytes(struct gofer_rpc *rpc, const void *bytes, size_t size)
+{
+	check(size <= GOFER_MESSAGE_MAX - rpc->req_size);
+	memcpy(rpc->buffer + rpc->req_size, bytes, size);
+	rpc->req_size += size;
+}
+
+void rpc_add_string(struct gofer_rpc *rpc, const char *s)
+{
+	rpc_add_bytes(rpc, s, strlen(s) + 1);
+}
+
+int rpc_bad_reply(struct gofer_rpc *rpc, const char *why)
+{
+	break_client(rpc->client, why);
+	return -EIO;
+}
+
+/* What can be checked without knowing the request. */
+static int check_reply(struct gofer_rpc *rpc, size_t n, size_t reply_size)
+{
+	const struct gofer_header *req = rpc->req, *h = (void *)(rpc->buffer + GOFER_MESSAGE_MAX);
+
+	if (n < sizeof(*h) || h->size != n || h->type != req->type || h->seq != req->seq ||
+	    h->zero || h->error > 0 || h->error < -4095)
+		return rpc_bad_reply(rpc, "wrong header in a reply");
+	if (h->error)
+		return n == sizeof(*h) && rpc->fd < 0
+			   ? h->error
+			   : rpc_bad_reply(rpc, "an error reply with content");
+	if (n < reply_size)
+		return rpc_bad_reply(rpc, "a reply is too short");
+	rpc->reply = h;
+	rpc->reply_size = n;
+	return 0;
+}
+
+int rpc_call(struct gofer_rpc *rpc, size_t reply_size)
+{
+	ssize_t n = -EIO;
+
+	if (!atomic_load(&rpc->client->broken)) {
+		n = send_request(rpc);
+		if (n == 0)
+			n = fd_recv(rpc->sock, rpc->buffer + GOFER_MESSAGE_MAX, GOFER_MESSAGE_MAX,
+				    &rpc->fd, 1, NULL);
+	}
+	if (n > 0)
+		return check_reply(rpc, (size_t)n, reply_size);
+	if (n == -EMFILE) /* the gofer's answer is lost, the connection is fine */
+		return -ENFILE;
+	if (n == -EBADMSG)
+		return rpc_bad_reply(rpc, "an oversize reply");
+	return rpc_bad_reply(rpc, "hung up");
+}
+
+void rpc_end(struct gofer_rpc *rpc)
+{
+	if (rpc->fd >= 0)
+		close(rpc->fd);
+	rpc->fd = -1;
+	send_clunks(rpc);
+	give_connection(rpc);
+}
+
+/* ---- checks of replies ---- */
+
+static bool time_ok(const struct gofer_time *t)
+{
+	return t->nsec < 1000000000;
+}
+
+bool rpc_attr_ok(const struct gofer_attr *a)
+{
+	switch (a->mode & ABI_S_IFMT) {
+	case ABI_S_IFREG:
+	case ABI_S_IFDIR:
+	case ABI_S_IFLNK:
+	case ABI_S_IFCHR:
+	case ABI_S_IFBLK:
+	case ABI_S_IFIFO:
+	case ABI_S_IFSOCK:
+		break;
+	default:
+		return false;
+	}
+	return !(a->mode & ~0177777u) && a->size <= INT64_MAX && a->blocks <= INT64_MAX &&
+	       time_ok(&a->atime) && time_ok(&a->mtime) && time_ok(&a->ctime) && time_ok(&a->btime);
+}
+
+bool rpc_node_ok(const struct gofer_node *node)
+{
+	return node->handle != GOFER_HANDLE_NONE && rpc_attr_ok(&node->attr);
+}

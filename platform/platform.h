@@ -279,8 +279,8 @@ void *platform_window(struct platform_thread *t, uint64_t va, size_t size, bool 
 void platform_window_written(struct platform_thread *t, uint64_t va, size_t size);
 /*
  * What the windows of the present call hold from va on, for strings whose size isn't known before
- * they are read: NULL, or where va's byte is and in *ret_size how many bytes (> 0) are there.
- * Shared with the guest: copy first, then look.
+ * they are read: NULL, or where va's byte is and in *ret_size how many bytes (> 0) are there. Shared
+ * with the guest: copy first, then look.
  */
 const void *platform_window_rest(struct platform_thread *t, uint64_t va, size_t *ret_size);
 

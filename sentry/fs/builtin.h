@@ -8,8 +8,10 @@
 
 struct kernel;
 
-/* proc, sysfs, devpts, devtmpfs, cgroup2, cgroup. */
+/* proc, sysfs, devpts, cgroup2, cgroup, mqueue. (devtmpfs: a tmpfs that devices_populate fills.) */
 void fs_register_builtin(struct kernel *k);
+/* The counterpart, before kernel_destroy. */
+void fs_destroy_builtin(struct kernel *k);
 
 /* The sandbox's own limits, for /proc/meminfo, /proc/cpuinfo and the cgroup file systems. */
 struct sandbox_limits {

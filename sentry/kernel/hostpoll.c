@@ -144,6 +144,16 @@ void hostpoll_remove(struct kernel *k, struct hostpoll *hp)
 	pthread_mutex_unlock(&hps->lock);
 }
 
+/* What fired is silent now; what else was waited for still is. */
+static void disarm(struct hostpolls *hps, struct hostpoll *hp, uint32_t events)
+{
+	if (hp->armed & HOSTPOLL_STAY)
+		return;
+	hp->armed = events & (EPOLLHUP | EPOLLERR) ? 0 : hp->armed & ~events;
+	if (hp->armed)
+		set_interest(hps, EPOLL_CTL_MOD, hp);
+}
+
 static void run_one(struct hostpolls *hps, uint32_t id, uint32_t events)
 {
 	struct hostpoll *hp;
@@ -151,8 +161,7 @@ static void run_one(struct hostpolls *hps, uint32_t id, uint32_t events)
 	pthread_mutex_lock(&hps->lock);
 	hp = idmap_get(&hps->ids, id);
 	if (hp && hp->armed) {
-		if (!(hp->armed & HOSTPOLL_STAY))
-			hp->armed = 0;
+		disarm(hps, hp, events);
 		hps->running = id;
 		hps->running_thread = pthread_self();
 		pthread_mutex_unlock(&hps->lock);

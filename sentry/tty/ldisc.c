@@ -202,8 +202,7 @@ static bool is_control(uint8_t c)
 /* Letters and digits, of Latin-1 too: so lead bytes of UTF-8 belong to words. */
 static bool is_word(uint8_t c)
 {
-	return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
-	       c == '_' || (c >= 0xc0 && c != 0xd7 && c != 0xf7);
+	return (c >= '0' && c <= '9') || c == '_' || ldisc_is_upper(c) || ldisc_is_lower(c);
 }
 
 /* The column at which the character at `end` of the edited line is shown. */
@@ -224,11 +223,10 @@ static uint32_t column_of(struct ldisc *ld, uint32_t end)
 	return column;
 }
 
+/* As wide as it was when it was typed, whatever was written since. */
 static void echo_erased_tab(struct ldisc *ld, uint32_t pos)
 {
-	uint32_t column = column_of(ld, pos);
-
-	for (unsigned i = 0; i < 8 && ld->column > column; i++)
+	for (uint32_t width = 8 - (column_of(ld, pos) & 7); width; width--)
 		ldisc_echo_back(ld, false);
 }
 
@@ -242,8 +240,10 @@ static void echo_erased(struct ldisc *ld, uint32_t pos, uint32_t count, bool by_
 			ldisc_echo_raw(ld, '\\');
 		ld->erasing = true;
 		ldisc_echo(ld, c);
-		for (uint32_t i = 1; i < count; i++)
+		for (uint32_t i = 1; i < count; i++) {
 			ldisc_echo_raw(ld, (uint8_t)*in_at(ld, pos + i));
+			ld->column -= ld->column > 0;
+		}
 	} else if (by_erase && !lflag(ld, ABI_ECHOE)) {
 		ldisc_echo(ld, ld->termios.cc[ABI_VERASE]);
 	} else if (c == '\t') {
@@ -426,12 +426,13 @@ static bool receive_editing(struct ldisc *ld, uint8_t c)
 	return true;
 }
 
-static void receive_plain(struct ldisc *ld, uint8_t c)
+/* newline: c is one that a return was turned into, and is shown as one. */
+static void receive_plain(struct ldisc *ld, uint8_t c, bool newline)
 {
 	if (lflag(ld, ABI_ECHO)) {
 		finish_erasing(ld);
 		note_line_start(ld);
-		if (c == '\n')
+		if (newline)
 			ldisc_echo_raw(ld, c);
 		else
 			ldisc_echo(ld, c);
@@ -441,17 +442,19 @@ static void receive_plain(struct ldisc *ld, uint8_t c)
 
 static void receive_one(struct ldisc *ld, uint8_t c)
 {
+	bool newline = false;
+
 	if (iflag(ld, ABI_ISTRIP))
 		c &= 0x7f;
-	if (iflag(ld, ABI_IUCLC) && lflag(ld, ABI_IEXTEN) && c >= 'A' && c <= 'Z')
-		c |= 0x20;
+	if (iflag(ld, ABI_IUCLC) && lflag(ld, ABI_IEXTEN) && ldisc_is_upper(c))
+		c += 0x20;
 	if (lflag(ld, ABI_EXTPROC)) {
 		in_put(ld, c);
 		return;
 	}
 	if (ld->literal) {
 		ld->literal = false;
-		receive_plain(ld, c);
+		receive_plain(ld, c, false);
 		return;
 	}
 	if (receive_control(ld, c))
@@ -461,14 +464,15 @@ static void receive_one(struct ldisc *ld, uint8_t c)
 	if (c == '\r') {
 		if (iflag(ld, ABI_IGNCR))
 			return;
-		if (iflag(ld, ABI_ICRNL))
+		newline = iflag(ld, ABI_ICRNL);
+		if (newline)
 			c = '\n';
 	} else if (c == '\n' && iflag(ld, ABI_INLCR)) {
 		c = '\r';
 	}
 	if (lflag(ld, ABI_ICANON) && receive_editing(ld, c))
 		return;
-	receive_plain(ld, c);
+	receive_plain(ld, c, newline);
 }
 
 /* The whole line is taken already: only the bell says so. */

@@ -20,6 +20,17 @@ static inline bool lflag(const struct ldisc *ld, uint32_t flag)
 	return (ld->termios.lflag & flag) != 0;
 }
 
+/* Letters as Linux's ctype has them: ASCII and Latin-1. */
+static inline bool ldisc_is_upper(uint8_t c)
+{
+	return (c >= 'A' && c <= 'Z') || (c >= 0xc0 && c <= 0xde && c != 0xd7);
+}
+
+static inline bool ldisc_is_lower(uint8_t c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 0xdf && c != 0xf7);
+}
+
 /* Echoes a typed character: control characters as ^X with ECHOCTL. */
 void ldisc_echo(struct ldisc *ld, uint8_t c);
 /* Echoes c as it is (output processing applies). */

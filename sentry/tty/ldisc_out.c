@@ -61,8 +61,8 @@ static void printable(struct ldisc *ld, uint8_t c)
 	bool control = c < 0x20 || c == 0x7f;
 	bool continuation = iflag(ld, ABI_IUTF8) && (c & 0xc0) == 0x80;
 
-	if (!control && oflag(ld, ABI_OLCUC) && c >= 'a' && c <= 'z')
-		c &= (uint8_t)~0x20u;
+	if (!control && oflag(ld, ABI_OLCUC) && ldisc_is_lower(c))
+		c -= 0x20;
 	if (!control && !continuation)
 		ld->column++;
 	out_put(ld, c);
@@ -93,10 +93,15 @@ static void process(struct ldisc *ld, uint8_t c)
 
 void ldisc_echo_raw(struct ldisc *ld, uint8_t c)
 {
-	if (oflag(ld, ABI_OPOST))
-		process(ld, c);
-	else
+	if (c == 0xff) {
+		/* Linux's echo queue has a meaning of its own for it, so OLCUC passes it over. */
+		ld->column++;
 		out_put(ld, c);
+	} else if (oflag(ld, ABI_OPOST)) {
+		process(ld, c);
+	} else {
+		out_put(ld, c);
+	}
 }
 
 void ldisc_echo(struct ldisc *ld, uint8_t c)

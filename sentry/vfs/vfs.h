@@ -173,6 +173,7 @@ struct file_ops {
 	void (*release)(struct file *f);	      /* the last reference is gone */
 	void (*show_fdinfo)(struct file *f, struct strbuf *out);
 	bool no_seek; /* pipes, ttys: ESPIPE, no position */
+	bool mmap_anonymous; /* mmap of it means anonymous memory (/dev/zero) */
 };
 
 struct file {

@@ -25,6 +25,8 @@ UNIT_loader := sentry/mm/mm.c sentry/mm/vma.c sentry/mm/area.c sentry/loader/elf
 	sentry/loader/script.c sentry/loader/stack.c sentry/loader/creds.c sentry/loader/load.c
 UNIT_usermem := sentry/mm/usermem.c
 UNIT_mm := sentry/mm/mm.c sentry/mm/vma.c sentry/mm/area.c sentry/mm/map.c sentry/mm/change.c
+UNIT_ldisc := sentry/tty/ldisc.c sentry/tty/ldisc_out.c
+UNIT_LIBS_ldisc := -lutil
 UNIT_config := runsc/config.c runsc/config_linux.c runsc/json.c runsc/error.c
 UNIT_cgroup := runsc/cgroup.c runsc/cgroup_path.c runsc/error.c runsc/options.c
 PLATFORM_SRCS := $(filter-out platform/stub/%,$(wildcard platform/*.c platform/*/*.c))

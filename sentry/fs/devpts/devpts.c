@@ -194,6 +194,17 @@ int devpts_open_ptmx(struct kernel *k, struct file *f)
 	return err;
 }
 
+int devpts_open_slave(struct kernel *k, uint32_t index, struct file *f)
+{
+	struct super_block *sb = devices_devpts_get(k->devices);
+	struct inode *i = sb ? find_slave(devpts_of(sb), index) : NULL;
+	int err = i ? slave_open(i, f) : -ENXIO;
+
+	inode_put(i);
+	super_put(sb);
+	return err;
+}
+
 /* ---- the directory ---- */
 
 /* A decimal number as it would be printed, or -1. */
@@ -307,8 +318,22 @@ static void devpts_destroy(struct super_block *sb)
 	free(fs);
 }
 
+static void devpts_show_options(struct super_block *sb, struct strbuf *out)
+{
+	struct devpts *fs = devpts_of(sb);
+
+	if (fs->has_uid)
+		strbuf_addf(out, "uid=%u,", fs->uid);
+	if (fs->has_gid)
+		strbuf_addf(out, "gid=%u,", fs->gid);
+	strbuf_addf(out, "mode=%03o,ptmxmode=%03o", fs->mode, fs->ptmxmode);
+	if (fs->max < PAIRS_MAX)
+		strbuf_addf(out, ",max=%u", fs->max);
+}
+
 static const struct super_ops devpts_super_ops = {
     .statfs = devpts_statfs,
+    .show_options = devpts_show_options,
     .destroy = devpts_destroy,
 };
 

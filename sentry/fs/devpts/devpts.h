@@ -10,6 +10,8 @@
 #ifndef SENTRY_FS_DEVPTS_DEVPTS_H
 #define SENTRY_FS_DEVPTS_DEVPTS_H
 
+#include <stdint.h>
+
 struct file;
 struct fs_type;
 struct kernel;
@@ -18,5 +20,7 @@ extern const struct fs_type devpts_fs_type;
 
 /* open of a ptmx node outside of any devpts: a pair of the first instance. */
 int devpts_open_ptmx(struct kernel *k, struct file *f);
+/* open of a node 136:index outside: that pair's slave. */
+int devpts_open_slave(struct kernel *k, uint32_t index, struct file *f);
 
 #endif

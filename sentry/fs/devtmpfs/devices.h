@@ -3,6 +3,8 @@
 #ifndef SENTRY_FS_DEVTMPFS_DEVICES_H
 #define SENTRY_FS_DEVTMPFS_DEVICES_H
 
+#include <stdint.h>
+
 struct devices;
 struct kernel;
 struct super_block;
@@ -20,5 +22,11 @@ struct tty *devices_console(struct devices *d); /* borrowed or NULL */
 void devices_offer_devpts(struct devices *d, struct super_block *sb);
 void devices_withdraw_devpts(struct devices *d, struct super_block *sb);
 struct super_block *devices_devpts_get(struct devices *d); /* reference or NULL */
+
+/* The sandbox's /proc/sys/kernel/random/boot_id, drawn once. */
+void devices_boot_id(struct devices *d, uint8_t ret_bytes[16]);
+
+/* The instance that holds the inodes of host descriptors (fs/host). Borrowed, made at first use. */
+struct super_block *devices_host_sb(struct kernel *k);
 
 #endif

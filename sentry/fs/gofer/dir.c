@@ -347,8 +347,8 @@ static int rename_node(struct inode *old_dir, const char *old_name, struct inode
 }
 
 static int dir_rename(struct inode *old_dir, const char *old_name, struct inode *victim,
-		   struct inode *new_dir, const char *new_name, struct inode *target,
-		   uint32_t flags)
+		      struct inode *new_dir, const char *new_name, struct inode *target,
+		      uint32_t flags)
 {
 	const struct gofer_reply_rename *reply;
 	struct gofer_req_rename *req;

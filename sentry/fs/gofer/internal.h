@@ -56,10 +56,11 @@ struct gofer_super {
 
 	struct mutex ahead_lock;	  /* RANK_OBJECT */
 	struct ahead *ahead[AHEAD_SLOTS]; /* ahead_lock: nodes nobody asked for yet (ahead.c) */
-	unsigned ahead_next; /* ahead_lock: the slot to use next */
+	unsigned ahead_next;		  /* ahead_lock: the slot to use next */
 
 	struct mutex nodes_lock; /* RANK_OBJECT */
-	struct gofer_node_record *nodes[NODES_MAX]; /* nodes_lock: devices made by guests (nodes.c) */
+	struct gofer_node_record
+	    *nodes[NODES_MAX];	/* nodes_lock: devices made by guests (nodes.c) */
 	atomic_uint node_count; /* [a] */
 };
 

@@ -23,13 +23,13 @@
 
 /* Guards: [n] super.nodes_lock, [I]. */
 struct gofer_node_record {
-	struct refcount ref;	   /* its slot, and its inode */
-	uint64_t dir_dev, dir_ino; /* [n] */
-	char *name;		   /* [n] NULL: it has been removed */
-	uint64_t ino, rdev;	   /* [I] */
-	uint32_t mode, uid, gid;   /* [n] */
+	struct refcount ref;			 /* its slot, and its inode */
+	uint64_t dir_dev, dir_ino;		 /* [n] */
+	char *name;				 /* [n] NULL: it has been removed */
+	uint64_t ino, rdev;			 /* [I] */
+	uint32_t mode, uid, gid;		 /* [n] */
 	struct abi_timespec atime, mtime, ctime; /* [n] */
-	struct inode *inode;	   /* [n] borrowed; NULL: none lives */
+	struct inode *inode;			 /* [n] borrowed; NULL: none lives */
 };
 
 static const struct inode_ops node_ops;
@@ -144,8 +144,8 @@ static void node_evict(struct inode *i)
 }
 
 static const struct inode_ops node_ops = {
-	.setattr = node_setattr,
-	.evict = node_evict,
+    .setattr = node_setattr,
+    .evict = node_evict,
 };
 
 /* ---- names ---- */

@@ -8,7 +8,7 @@
  * a bound for all together. A whole listing serves the next reader until an entry changes; any says
  * which names to look up together (ahead.c).
  *
-  * Positions: 0 and 1 are "." and "..", then come devices that guests made (nodes.c), then the
+ * Positions: 0 and 1 are "." and "..", then come devices that guests made (nodes.c), then the
  * host's cookie + POS_HOST. Cookies are whatever the host's file system likes, up to INT64_MAX.
  */
 #include <errno.h>
@@ -19,7 +19,7 @@
 #include "base/mem.h"
 #include "sentry/fs/gofer/internal.h"
 
-#define POS_HOST (2 + NODES_MAX)
+#define POS_HOST	 (2 + NODES_MAX)
 #define CACHED_BYTES_MAX (4u << 20) /* listings kept with inodes, all together */
 
 /* An open directory's private data. All under file.lock. */

@@ -61,7 +61,7 @@ static struct inode *node_inode(struct super_block *sb, uint64_t ino, const stru
 	struct inode *i = inode_new(sb, ops_for(e), ino, e->mode);
 	struct synth_node *n = xnew(struct synth_node);
 
-	*n = (struct synth_node){e, sb->kernel, task, number};
+	*n = (struct synth_node){.entry = e, .kernel = sb->kernel, .task = task, .number = number};
 	i->private = n;
 	if (task)
 		fs->task_owner(task, &i->uid, &i->gid);

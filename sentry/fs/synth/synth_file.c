@@ -37,14 +37,16 @@ static void text_put(struct text *text)
 	free(text);
 }
 
-static int make_text(struct file *f, struct text **ret)
+static int make_text(struct file *f, struct task *reader, struct text **ret)
 {
-	const struct synth_node *n = f->inode->private;
+	struct synth_node n = *(const struct synth_node *)f->inode->private;
 	struct text *text = xnew(struct text);
 	int err;
 
+	n.viewer = f->cred;
+	n.reader = reader;
 	refcount_init(&text->ref);
-	err = n->entry->show(n, &text->content);
+	err = n.entry->show(&n, &text->content);
 	if (err) {
 		text_put(text);
 		return err;
@@ -54,7 +56,7 @@ static int make_text(struct file *f, struct text **ret)
 }
 
 /* The text that a read at pos is about: a reference. */
-static int get_text(struct file *f, int64_t pos, struct text **ret)
+static int get_text(struct file *f, struct task *reader, int64_t pos, struct text **ret)
 {
 	struct synth_file *sf = f->private;
 	struct text *fresh = NULL, *old = NULL;
@@ -68,7 +70,7 @@ static int get_text(struct file *f, int64_t pos, struct text **ret)
 		return 0;
 	}
 	mutex_unlock(&sf->lock);
-	err = make_text(f, &fresh);
+	err = make_text(f, reader, &fresh);
 	if (err)
 		return err;
 	refcount_get(&fresh->ref);
@@ -90,7 +92,7 @@ static ssize_t text_read(struct file *f, struct uio *to, int64_t *pos)
 
 	if (!node->entry->show)
 		return -EINVAL;
-	err = get_text(f, *pos, &text);
+	err = get_text(f, to->task, *pos, &text);
 	if (err)
 		return err;
 	if ((uint64_t)*pos < text->content.size)

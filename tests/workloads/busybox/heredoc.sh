@@ -1,5 +1,4 @@
 #!/bin/sh
-# SPDX-License-Identifier: Apache-2.0
 # Here-documents, functions, arithmetic, case, loops.
 name=guest
 cat <<EOF

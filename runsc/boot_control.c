@@ -21,6 +21,7 @@
 #include "platform/platform.h"
 #include "runsc/boot.h"
 #include "runsc/control.h"
+#include "sentry/kernel/cputime.h"
 #include "sentry/kernel/cred.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/process.h"
@@ -48,7 +49,8 @@ static int do_start(struct boot *b)
 	return task_start_init(init);
 }
 
-/* A signal from outside the container: the kernel's to the guest, who sees no sender. */
+/* From outside the PID namespace: sender 0, so that even the first process obeys SIGKILL, SIGSTOP.
+ */
 static int do_kill(struct boot *b, const struct control_request *r)
 {
 	struct kernel *k = b->kernel;
@@ -63,7 +65,7 @@ static int do_kill(struct boot *b, const struct control_request *r)
 	tg = tg_find(k, r->kill.pid ? r->kill.pid : 1);
 	if (!tg)
 		return -ESRCH;
-	err = signal_send_group_from_outside(tg, r->kill.signo, &info);
+	err = signal_send_group(tg, r->kill.signo, &info);
 	tg_put(tg);
 	return err;
 }
@@ -111,6 +113,7 @@ static void fill_row(struct boot *b, struct thread_group *tg, struct task *t,
 		     struct control_ps_row *row)
 {
 	const struct cred *c = task_cred_get(t);
+	struct cputime cpu;
 	struct kernel *k = b->kernel;
 
 	memset(row, 0, sizeof(*row));
@@ -123,7 +126,8 @@ static void fill_row(struct boot *b, struct thread_group *tg, struct task *t,
 	row->tty = tty_number(t);
 	row->start_seconds =
 	    (int64_t)((k->boot_realtime_ns + t->start_time - k->boot_monotonic_ns) / 1000000000ull);
-	row->cpu_ms = tg_cpu_time_ns(tg) / 1000000ull;
+	cputime_of_process(tg, &cpu);
+	row->cpu_ms = (cpu.utime + cpu.stime) / 1000000ull;
 	mutex_lock(&tg->siglock);
 	memcpy(row->comm, t->comm, sizeof(row->comm));
 	mutex_unlock(&tg->siglock);

@@ -417,6 +417,20 @@ void signal_force(struct task *t, int signo, const struct abi_siginfo *info)
 	mutex_unlock(&tg->kernel->tasks_lock);
 }
 
+int signal_send_all(struct kernel *k, int signo, const struct abi_siginfo *info)
+{
+	int err = -ESRCH;
+	struct task *t;
+	int64_t tid;
+
+	mutex_lock(&k->tasks_lock);
+	idmap_for_each (&k->tids, tid, t)
+		if (t->tg->tgid == tid)
+			err = send_locked(t->tg, NULL, signo, info, NULL);
+	mutex_unlock(&k->tasks_lock);
+	return err;
+}
+
 void signal_kill_all(struct kernel *k)
 {
 	struct task *t;

@@ -78,12 +78,7 @@ int signal_send_group_locked(struct thread_group *tg, int signo, const struct ab
 bool signal_send_entry(struct thread_group *tg, struct task *t, struct siginfo_entry *entry);
 /* A synchronous fault: delivered even if blocked or ignored (then it kills). */
 void signal_force(struct task *t, int signo, const struct abi_siginfo *info);
-/*
- * From outside of the container's PID namespace (runsc kill): the first process gets it whatever
- * its dispositions, SIGKILL and SIGSTOP included. _all: every process. 0 or -ESRCH.
- */
-int signal_send_group_from_outside(struct thread_group *tg, int signo,
-				   const struct abi_siginfo *info);
+/* To every process (runsc kill --all). 0, or -ESRCH if there is none. */
 int signal_send_all(struct kernel *k, int signo, const struct abi_siginfo *info);
 /* Kills the whole sandbox's guests at once (container stop). */
 void signal_kill_all(struct kernel *k);

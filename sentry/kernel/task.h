@@ -307,8 +307,6 @@ void task_call_end(struct task *t);
 
 /* Another task's address space: a reference, or NULL once it has none. Takes tasks_lock. */
 struct mm *task_mm_get(struct task *t);
-/* User and system time of all its threads so far, ns. */
-uint64_t tg_cpu_time_ns(struct thread_group *tg);
 
 /* The task's credentials for somebody else than the task. A reference. */
 const struct cred *task_cred_get(struct task *t);

@@ -42,4 +42,12 @@ int64_t file_write_wait(struct task *t, struct file *f, struct uio *u, int64_t *
  */
 int task_use_sigmask(struct task *t, uint64_t mask_va, uint64_t size);
 
+/*
+ * The deadline of a call from its timeout argument, on the first run. va 0: never. ret_zero: the
+ * call must not wait at all. 0, -EINVAL, -EFAULT.
+ */
+int task_deadline_from_timespec(struct task *t, uint64_t va, bool *ret_zero);
+/* ms negative: never. */
+void task_deadline_from_ms(struct task *t, int ms);
+
 #endif

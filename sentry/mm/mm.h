@@ -54,7 +54,7 @@ struct vma {
 	struct file *file;   /* reference or NULL */
 	uint64_t offset;     /* in the file, bytes */
 	const char *name;    /* "[heap]", "[stack]", "[vdso]" or NULL; literal */
-			     /* more in vma.h */
+	/* more in vma.h */
 };
 
 /* Where things are, for auxv-like users and /proc/pid/stat. [m] mm.lock */
@@ -144,7 +144,7 @@ void mm_set_brk(struct mm *mm, uint64_t end);
  * For the task in hand: they check as Linux does, change the tree and add the memory operation to
  * t->reply. The result is the call's.
  */
-int64_t mm_mmap(struct task *t, const struct mm_map_args *args);
+int64_t mm_mmap(struct task *t, const struct mm_map_args *given);
 int64_t mm_munmap(struct task *t, uint64_t addr, uint64_t size);
 int64_t mm_mprotect(struct task *t, uint64_t addr, uint64_t size, uint64_t prot);
 int64_t mm_mremap(struct task *t, uint64_t addr, uint64_t old_size, uint64_t new_size,

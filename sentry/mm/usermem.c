@@ -222,7 +222,7 @@ static int add_segment(struct uio *u, const struct abi_iovec *v)
 
 int uio_init_iovec(struct uio *u, struct task *t, uaddr_t iov, uint64_t count)
 {
-	struct abi_iovec few[8], *vec = few;
+	struct abi_iovec few[8] = {0}, *vec = few;
 	int err = 0;
 
 	if (count > UIO_SEGMENTS_MAX)

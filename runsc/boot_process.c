@@ -108,7 +108,7 @@ static void make_stdio(struct boot *b, const struct cred *cred, struct files *fi
 		struct file *f = console ? file_get(console) : open_stdio(b, i, cred);
 		int err = files_install_at(files, f, i);
 
-		if (err)
+		if (err < 0)
 			boot_fail(b, SANDBOX_ERROR_OTHER, err, "standard stream %d", i);
 	}
 	if (console)

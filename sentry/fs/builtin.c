@@ -8,6 +8,7 @@
 #include "sentry/fs/proc/procfs.h"
 #include "sentry/fs/synth/synth.h"
 #include "sentry/fs/sysfs/sysfs.h"
+#include "sentry/fs/tmpfs/tmpfs.h"
 #include "sentry/vfs/vfs.h"
 
 /* POSIX message queues as files: there are none, as mq_open(2) makes none yet. */
@@ -29,7 +30,7 @@ static const struct fs_type mqueue_fs_type = {.name = "mqueue", .mount = mqueue_
 void fs_register_builtin(struct kernel *k)
 {
 	static const struct fs_type *const types[] = {
-	    &proc_fs_type,    &sysfs_fs_type,  &devpts_fs_type,
+	    &tmpfs_type,      &proc_fs_type,   &sysfs_fs_type,	&devpts_fs_type,
 	    &cgroup2_fs_type, &cgroup_fs_type, &mqueue_fs_type,
 	};
 

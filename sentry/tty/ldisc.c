@@ -223,11 +223,19 @@ static uint32_t column_of(struct ldisc *ld, uint32_t end)
 	return column;
 }
 
+/* Back over a character, which goes. */
+static void echo_blank(struct ldisc *ld)
+{
+	ldisc_echo_raw(ld, '\b');
+	ldisc_echo_raw(ld, ' ');
+	ldisc_echo_raw(ld, '\b');
+}
+
 /* As wide as it was when it was typed, whatever was written since. */
 static void echo_erased_tab(struct ldisc *ld, uint32_t pos)
 {
 	for (uint32_t width = 8 - (column_of(ld, pos) & 7); width; width--)
-		ldisc_echo_back(ld, false);
+		ldisc_echo_back(ld);
 }
 
 /* Shows that the character(s) in [pos, pos + count) are gone; the head is at pos already. */
@@ -250,9 +258,9 @@ static void echo_erased(struct ldisc *ld, uint32_t pos, uint32_t count, bool by_
 		echo_erased_tab(ld, pos);
 	} else {
 		if (is_control(c) && lflag(ld, ABI_ECHOCTL))
-			ldisc_echo_back(ld, true);
+			echo_blank(ld);
 		if (!is_control(c) || lflag(ld, ABI_ECHOCTL))
-			ldisc_echo_back(ld, true);
+			echo_blank(ld);
 	}
 }
 

@@ -35,8 +35,8 @@ static inline bool ldisc_is_lower(uint8_t c)
 void ldisc_echo(struct ldisc *ld, uint8_t c);
 /* Echoes c as it is (output processing applies). */
 void ldisc_echo_raw(struct ldisc *ld, uint8_t c);
-/* One column back; blanking what was there. */
-void ldisc_echo_back(struct ldisc *ld, bool blank);
+/* One column back. */
+void ldisc_echo_back(struct ldisc *ld);
 void ldisc_stop(struct ldisc *ld);
 void ldisc_start(struct ldisc *ld);
 

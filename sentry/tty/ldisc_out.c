@@ -117,15 +117,10 @@ void ldisc_echo(struct ldisc *ld, uint8_t c)
 	ld->column += 2;
 }
 
-void ldisc_echo_back(struct ldisc *ld, bool blank)
+void ldisc_echo_back(struct ldisc *ld)
 {
 	out_put(ld, '\b');
-	if (blank) {
-		out_put(ld, ' ');
-		out_put(ld, '\b');
-	}
-	if (ld->column)
-		ld->column--;
+	ld->column -= ld->column > 0;
 }
 
 /* ---- writing ---- */

@@ -389,18 +389,30 @@ static size_t host_gather(int fd, uint8_t *buf, size_t size)
 	return done;
 }
 
-static void compare_output(const char *what)
+/* Some hosts (6.18) now and then give a master zeros for what was written: their buffer, wiped. */
+static bool host_wiped(const uint8_t *bytes, size_t size)
+{
+	while (size && !bytes[size - 1])
+		size--;
+	return size == 0;
+}
+
+/* False: the host is no measure this time. */
+static bool compare_output(const char *what)
 {
 	static uint8_t mine[LDISC_OUT_SIZE], theirs[LDISC_OUT_SIZE];
 	size_t n = ldisc_output(&ld, mine, sizeof(mine));
 	size_t got = host_gather(host_master, theirs, n);
 
-	if (got != n || memcmp(mine, theirs, n) != 0) {
-		print_error("%s: output: ours %zu bytes, the host's %zu\n", what, n, got);
-		for (size_t i = 0; i < n; i++)
-			print_error("%02x/%02x ", mine[i], i < got ? theirs[i] : 0xeee);
-		fail();
-	}
+	if (got == n && memcmp(mine, theirs, n) == 0)
+		return true;
+	if (got == n && host_wiped(theirs, n))
+		return false;
+	print_error("%s: output: ours %zu bytes, the host's %zu\n", what, n, got);
+	for (size_t i = 0; i < n; i++)
+		print_error("%02x/%02x ", mine[i], i < got ? theirs[i] : 0xeee);
+	fail();
+	return false;
 }
 
 static void compare_input(const char *what)
@@ -456,6 +468,32 @@ static void random_settings(unsigned *seed)
 		set_cc(ABI_VEOL, ';');
 }
 
+static void show_bytes(const uint8_t *bytes, size_t size)
+{
+	for (size_t i = 0; getenv("LDISC_SHOW") && i < size; i++)
+		print_message("%02x%s", bytes[i], i + 1 < size ? " " : "\n");
+}
+
+/* Types something, and then a program writes some of it. */
+static bool one_burst(unsigned *seed, const char *what)
+{
+	uint8_t bytes[40];
+	size_t size = 1 + (size_t)rand_r(seed) % sizeof(bytes);
+
+	for (size_t i = 0; i < size; i++)
+		bytes[i] = alphabet[(size_t)rand_r(seed) % (sizeof(alphabet) - 1)];
+	show_bytes(bytes, size);
+	assert_int_equal(write(host_master, bytes, size), size);
+	assert_int_equal(ldisc_receive(&ld, bytes, size), size);
+	if (!compare_output(what))
+		return false;
+	compare_input(what);
+	size = (size_t)rand_r(seed) % sizeof(bytes);
+	assert_int_equal(write(host_slave, bytes, size), size);
+	assert_int_equal(ldisc_write(&ld, bytes, size), size);
+	return compare_output(what);
+}
+
 static void one_round(unsigned number)
 {
 	unsigned seed = number;
@@ -467,24 +505,9 @@ static void one_round(unsigned number)
 		skip();
 	snprintf(what, sizeof(what), "round %u (iflag %x oflag %x lflag %x)", number,
 		 ld.termios.iflag, ld.termios.oflag, ld.termios.lflag);
-	for (int burst = 0; burst < 6; burst++) {
-		uint8_t bytes[40];
-		size_t size = 1 + (size_t)rand_r(&seed) % sizeof(bytes);
-
-		for (size_t i = 0; i < size; i++)
-			bytes[i] = alphabet[(size_t)rand_r(&seed) % (sizeof(alphabet) - 1)];
-		if (getenv("LDISC_SHOW"))
-			for (size_t i = 0; i < size; i++)
-				print_message("%02x%s", bytes[i], i + 1 < size ? " " : "\n");
-		assert_int_equal(write(host_master, bytes, size), size);
-		assert_int_equal(ldisc_receive(&ld, bytes, size), size);
-		compare_output(what);
-		compare_input(what);
-		size = (size_t)rand_r(&seed) % sizeof(bytes);
-		assert_int_equal(write(host_slave, bytes, size), size);
-		assert_int_equal(ldisc_write(&ld, bytes, size), size);
-		compare_output(what);
-	}
+	for (int burst = 0; burst < 6; burst++)
+		if (!one_burst(&seed, what))
+			break;
 	close(host_master);
 	close(host_slave);
 }
@@ -492,7 +515,7 @@ static void one_round(unsigned number)
 static void test_against_host(void **state)
 {
 	(void)state;
-	for (unsigned i = 1; i <= 300; i++)
+	for (unsigned i = 1; i <= 1000; i++)
 		one_round(i);
 }
 

@@ -178,9 +178,14 @@ int64_t exec_start(struct task *t, bool fatal)
 	struct platform_thread *fresh, *old;
 	int err;
 
+	mutex_lock(&tg->siglock);
+	/* The first process may have been killed before it was started; then it is not ours. */
+	if (!t->pt && atomic_load(&t->state) != TASK_NEW) {
+		mutex_unlock(&tg->siglock);
+		return -ESRCH;
+	}
 	t->exec->phase = EXEC_STARTED;
 	task_get(t); /* the platform's, until it says dead */
-	mutex_lock(&tg->siglock);
 	atomic_store(&t->state, TASK_GUEST);
 	err = platform_mm_new(t->kernel->platform, t, &fresh);
 	if (err) {

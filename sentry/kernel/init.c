@@ -125,7 +125,7 @@ int task_create_init(struct kernel *k, const struct init_config *config, struct 
 		discard_task(t);
 		return err;
 	}
-	*ret_task = t;
+	*ret_task = task_get(t);
 	return 0;
 }
 
@@ -133,5 +133,6 @@ int task_start_init(struct task *init)
 {
 	int64_t ret = exec_start(init, false);
 
+	task_put(init);
 	return ret == SYS_EXITED ? 0 : (int)ret;
 }

@@ -55,7 +55,8 @@ struct init_config {
 };
 /*
  * Creates it and loads its program: errors of execve(2) come back here, with nothing left behind.
- * The program runs when task_start_init is called (later, once).
+ * The program runs when task_start_init is called (later, once), which takes the reference in
+ * *ret_task over. -ESRCH from it: the process was killed before.
  */
 int task_create_init(struct kernel *k, const struct init_config *config, struct task **ret_task);
 int task_start_init(struct task *init);

@@ -21,8 +21,10 @@
  * never come back by itself. Otherwise all threads exit by themselves with their memory in reach,
  * which the robust futex lists need.
  *
- * The first process gets no signal that it has no handler for, unless the sandbox's owner sends
- * SIGKILL or SIGSTOP (info NULL, or from pid 0: outside), or it is its own fault (signal_force).
+ * The first process gets no signal that it has no handler for, unless it is SIGKILL or SIGSTOP from
+ * the kernel (info NULL) or from outside, or its own fault (signal_force). That is what a
+ * container's first process gets on Linux from inside and outside: SIGTERM without a handler is
+ * dropped.
  *
  * Locks: kernel.tasks_lock [T] keeps thread lists, parents and groups in place; siglock [s] guards
  * queues, masks and actions. All sending takes both, in this order; looking takes siglock alone.
@@ -40,6 +42,7 @@
 #include "sentry/kernel/cputime.h"
 #include "sentry/kernel/cred.h"
 #include "sentry/kernel/kernel.h"
+#include "sentry/kernel/kernel_internal.h"
 #include "sentry/kernel/signal_internal.h"
 #include "sentry/kernel/task.h"
 #include "sentry/kernel/task_block.h"
@@ -104,6 +107,17 @@ static bool is_ignored_locked(struct task *t, int signo, bool force)
 
 /* ---- ending a process ---- */
 
+/* The first process before it was started: no event will ever wake it. */
+static bool queue_unstarted_locked(struct task *t)
+{
+	unsigned expected = TASK_NEW;
+
+	if (t->pt || !atomic_compare_exchange_strong(&t->state, &expected, TASK_QUEUED))
+		return false;
+	workers_queue(t);
+	return true;
+}
+
 static void exit_group_both_locked(struct thread_group *tg, int32_t wait_status)
 {
 	struct task *t;
@@ -114,7 +128,7 @@ static void exit_group_both_locked(struct thread_group *tg, int32_t wait_status)
 	tg->exit_code = wait_status;
 	list_for_each (t, &tg->tasks, tg_link) {
 		atomic_store(&t->exit_pending, true);
-		if (!task_is_dead(t))
+		if (!task_is_dead(t) && !queue_unstarted_locked(t))
 			task_notify(t);
 	}
 }

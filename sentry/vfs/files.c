@@ -252,7 +252,7 @@ int files_install_at(struct files *fs, struct file *f, int fd)
 	mutex_unlock(&fs->lock);
 	if (old)
 		close_file(NULL, fs, old);
-	return fd;
+	return 0;
 }
 
 int fd_close(struct task *t, int fd)

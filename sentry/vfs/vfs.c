@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 
 #include "base/mem.h"
+#include "sentry/fs/tmpfs/tmpfs.h"
 #include "sentry/vfs/mount.h"
 #include "sentry/vfs/vfs_internal.h"
 
@@ -40,6 +41,7 @@ struct vfs *vfs_new(struct kernel *k)
 	v->content_fd_limit = content_fd_limit();
 	dcache_init(v);
 	anon_init(v);
+	vfs_register_fs(k, &tmpfs_type);
 	return v;
 }
 

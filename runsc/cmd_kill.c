@@ -71,9 +71,8 @@ static struct error *send(const struct container *c, int signo, bool all)
 	if (s == CONTAINER_STOPPED)
 		return not_running(NULL);
 	e = lifecycle_signal(c, signo, all, KILL_TIMEOUT_MS);
-	/* It ended meanwhile: its socket is closed. */
-	if (e && (e->errnum == ECONNREFUSED || e->errnum == ECONNRESET || e->errnum == EPIPE ||
-		  e->errnum == ESRCH))
+	/* It ended meanwhile. */
+	if (e && (lifecycle_sentry_gone(e) || e->errnum == ESRCH))
 		return all ? (error_free(e), NULL) : not_running(e);
 	return e;
 }

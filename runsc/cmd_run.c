@@ -41,17 +41,26 @@ static int open_signals(void)
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
+/* A container that ends at the same moment is no failure: its socket is closed then. */
+static void forward(struct foreground *f, int signo)
+{
+	struct error *e = lifecycle_signal(f->created->container, signo, false, FORWARD_TIMEOUT_MS);
+
+	if (e && lifecycle_sentry_gone(e))
+		error_free(e);
+	else
+		error_warn(e, "passing signal %d on", signo);
+}
+
 static void forward_signals(struct foreground *f)
 {
 	struct signalfd_siginfo si;
 
 	while (read(f->signal_fd, &si, sizeof(si)) == (ssize_t)sizeof(si)) {
-		if (si.ssi_signo == SIGWINCH && f->has_relay)
+		if (si.ssi_signo != SIGWINCH)
+			forward(f, (int)si.ssi_signo);
+		else if (f->has_relay)
 			relay_resize(&f->relay);
-		else if (si.ssi_signo != SIGWINCH)
-			error_warn(lifecycle_signal(f->created->container, (int)si.ssi_signo, false,
-						    FORWARD_TIMEOUT_MS),
-				   "passing signal %u on", si.ssi_signo);
 	}
 }
 

@@ -10,9 +10,9 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/mem.h"
 
@@ -120,20 +120,12 @@ struct error *control_listen(int dirfd, const char *name, int *ret_fd)
 	return NULL;
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 /* Waits for events on fd until the deadline (negative: for ever). */
 static int wait_for(int fd, short events, int64_t deadline)
 {
 	for (;;) {
 		struct pollfd p = {.fd = fd, .events = events};
-		int64_t left = deadline < 0 ? -1 : deadline - now_ms();
+		int64_t left = deadline < 0 ? -1 : deadline - clock_monotonic_ms();
 		int r;
 
 		if (deadline >= 0 && left <= 0)
@@ -222,7 +214,7 @@ struct error *control_call(int dirfd, const char *name, const struct control_req
 			   const void *payload, int timeout_ms, struct control_reply *ret_reply,
 			   void **ret_payload)
 {
-	int64_t deadline = timeout_ms < 0 ? -1 : now_ms() + timeout_ms;
+	int64_t deadline = timeout_ms < 0 ? -1 : clock_monotonic_ms() + timeout_ms;
 	struct control_request q = *request;
 	struct control_reply reply;
 	cleanup_fd int fd = -1;

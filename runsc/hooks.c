@@ -11,9 +11,9 @@
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -155,18 +155,10 @@ static void drain(struct running_hook *run)
 	}
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 /* Feeds and reads the hook until it ends, its time is over, or the sandbox (a pidfd or -1) dies. */
 static struct error *hook_wait(struct running_hook *run, uint32_t timeout_seconds, int sandbox)
 {
-	int64_t deadline = now_ms() + (int64_t)timeout_seconds * 1000;
+	int64_t deadline = clock_monotonic_ms() + (int64_t)timeout_seconds * 1000;
 
 	for (;;) {
 		struct pollfd p[] = {
@@ -175,7 +167,7 @@ static struct error *hook_wait(struct running_hook *run, uint32_t timeout_second
 		    {.fd = run->output, .events = POLLIN},
 		    {.fd = sandbox, .events = POLLIN},
 		};
-		int64_t left = deadline - now_ms();
+		int64_t left = deadline - clock_monotonic_ms();
 
 		if (timeout_seconds && left <= 0)
 			return error_new("hook ran past specified timeout of %us", timeout_seconds);

@@ -420,6 +420,11 @@ struct error *lifecycle_signal(const struct container *c, int signo, bool all, i
 	return control_call(c->dir_fd, STATE_CONTROL_NAME, &q, NULL, timeout_ms, NULL, NULL);
 }
 
+bool lifecycle_sentry_gone(const struct error *e)
+{
+	return e->errnum == ECONNREFUSED || e->errnum == ECONNRESET || e->errnum == EPIPE;
+}
+
 /* ---- delete ---- */
 
 static void end_gofer(const struct container *c)

@@ -52,5 +52,7 @@ struct error *lifecycle_delete(const struct container *c, bool kill) __must_chec
 /* A signal to the container's first process, or to all, through the sentry. */
 struct error *lifecycle_signal(const struct container *c, int signo, bool all,
 			       int timeout_ms) __must_check;
+/* Whether the error of a call to the sentry says that no sentry is there any more. */
+bool lifecycle_sentry_gone(const struct error *e);
 
 #endif

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import tempfile
 
-RUNSC = os.path.abspath(os.environ.get("RUNSC", "out/release/runsc"))
+RUNSC = os.path.abspath(os.environ.get("RUNSC", "out/release/bin/runsc"))
 RUNSC_FLAGS = os.environ.get("RUNSC_FLAGS", "").split()
 CACHE = os.path.abspath(os.environ.get("CACHE", ".cache"))
 TIMEOUT = int(os.environ.get("OCI_TIMEOUT", 60))

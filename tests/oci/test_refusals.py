@@ -123,7 +123,7 @@ def program_missing(box):
 def program_not_on_path(box):
     box.args("nope")
     refused_program(box, 'exec: "nope": executable file not found in $PATH',
-                    'exec: "nope": executable file not found in $PATH')
+                    'executable file not found in $PATH')
 
 
 @test

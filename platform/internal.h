@@ -38,12 +38,13 @@ enum thread_state {
 
 /* A host process: one stub process with all its threads. */
 struct host_process {
-	struct refcount refs; /* one a thread */
-	pid_t pid;	      /* [I] */
-	bool dead;	      /* [p] reaped, or about to be: pid must not be used any more */
-	bool killed;	      /* [p] by platform_kill */
-	struct list threads;  /* [p] platform_thread.process_link */
-	struct list mm_link;  /* [p] in platform_mm.processes */
+	struct refcount refs;	/* one a thread, and one until it is reaped */
+	pid_t pid;		/* [I] */
+	struct platform_mm *mm; /* [I] a reference */
+	bool dead;		/* [p] reaped, or about to be: pid must not be used any more */
+	bool killed;		/* [p] by platform_kill */
+	struct list threads;	/* [p] platform_thread.process_link */
+	struct list mm_link;	/* [p] in platform_mm.processes */
 };
 
 struct platform_mm {
@@ -53,7 +54,8 @@ struct platform_mm {
 	struct channel *channels; /* [I] its mapping, STUB_SLOTS of them; touched ones exist */
 	atomic_int vm_pid;	  /* [a] a living process of it, for process_vm_*; 0: none */
 	struct list processes;	  /* [p] */
-	uint32_t slot_high;	  /* [p] slots from here on were never used */
+	uint32_t first_slot;	  /* [I] of its first thread */
+	uint32_t slot_high;	  /* [p] others from here on were never used */
 	struct list free_slots;	  /* [p] struct free_slot */
 };
 
@@ -76,6 +78,8 @@ struct window {
 struct expected_mmap {
 	uint64_t args[6];
 };
+
+struct lost_reply;
 
 struct platform_thread {
 	struct platform *p;	  /* [I] */
@@ -108,6 +112,7 @@ struct platform_thread {
 	bool own_stack_inherited;	/* [I] its slot's stack is inherited by forks */
 	bool slot_fresh;		/* [I] its slot has no stack yet */
 	struct expected_mmap *expected; /* [t] */
+	struct lost_reply *lost;	/* [t] a reply that could not be handed over */
 	uint32_t expected_count, expected_next;
 	struct platform_regs regs; /* [o] of the last event */
 	uint32_t window_count;	   /* [o] */
@@ -187,7 +192,8 @@ void reply_encode(struct platform_thread *t, const struct platform_reply *r);
 bool request_decode(struct platform_thread *t, struct platform_event *ret_event);
 
 /* notify/notify.c */
-int notify_reply(struct platform_thread *t, const struct platform_reply *r);
+void lost_reply_free(struct lost_reply *lost);
+void notify_reply(struct platform_thread *t, const struct platform_reply *r);
 /* Handles one notification that is waiting; 1 with an event, 0 without, negative errno. */
 int notify_receive(struct platform *p, struct platform_event *ret_event);
 /* Gives the zygote something to do, if it waits. Caller holds p->lock. */

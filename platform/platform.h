@@ -192,6 +192,7 @@ struct platform_config {
 	const struct copyplan *copyplans; /* indexed by call number */
 	uint32_t copyplan_count;
 	uint32_t spare_count; /* stub processes kept ready for exec */
+	int proc_fd; /* a /proc that shows this process (borrowed); <= 0: the one at /proc */
 };
 
 struct platform_stats {
@@ -210,7 +211,10 @@ struct platform_stats {
  */
 int platform_new(const struct platform_config *config, struct platform **ret_platform,
 		 const char **ret_why);
-/* Starts the platform's own threads (reaper). Once, after the sentry's confinement. */
+/*
+ * Starts the platform's own threads (reaper). Once, after the sentry's confinement. From here on
+ * the platform reaps every child of this process, its own or not.
+ */
 int platform_start(struct platform *p);
 /* Kills and reaps every stub process, frees everything. No other thread may use the platform. */
 void platform_destroy(struct platform *p);
@@ -279,8 +283,8 @@ void *platform_window(struct platform_thread *t, uint64_t va, size_t size, bool 
 void platform_window_written(struct platform_thread *t, uint64_t va, size_t size);
 /*
  * What the windows of the present call hold from va on, for strings whose size isn't known before
- * they are read: NULL, or where va's byte is and in *ret_size how many bytes (> 0) are there. Shared
- * with the guest: copy first, then look.
+ * they are read: NULL, or where va's byte is and in *ret_size how many bytes (> 0) are there.
+ * Shared with the guest: copy first, then look.
  */
 const void *platform_window_rest(struct platform_thread *t, uint64_t va, size_t *ret_size);
 

@@ -64,7 +64,7 @@ struct platform_mm *mm_create(struct platform *p, uint32_t first_slot, int *ret_
 	mm->p = p;
 	mm->channel_fd = fd;
 	mm->channels = at;
-	mm->slot_high = first_slot + 1;
+	mm->first_slot = first_slot;
 	list_init(&mm->processes);
 	list_init(&mm->free_slots);
 	return mm;
@@ -105,8 +105,10 @@ struct platform_thread *thread_create(struct platform_mm *mm, uint32_t slot,
 
 static void process_put(struct host_process *process)
 {
-	if (process && refcount_put(&process->refs))
-		free(process);
+	if (!process || !refcount_put(&process->refs))
+		return;
+	platform_mm_put(process->mm);
+	free(process);
 }
 
 void thread_free(struct platform_thread *t)
@@ -116,6 +118,7 @@ void thread_free(struct platform_thread *t)
 	process_put(t->creator);
 	platform_mm_put(t->mm);
 	mutex_destroy(&t->lock);
+	lost_reply_free(t->lost);
 	free(t->expected);
 	free(t);
 }
@@ -133,6 +136,8 @@ int slot_take_locked(struct platform_mm *mm, uint32_t *ret_slot, bool *ret_fresh
 		free(f);
 		return 0;
 	}
+	if (mm->slot_high == mm->first_slot)
+		mm->slot_high++;
 	if (mm->slot_high >= STUB_SLOTS)
 		return -EAGAIN;
 	*ret_slot = mm->slot_high++;
@@ -154,6 +159,10 @@ struct host_process *process_create_locked(struct platform *p, pid_t pid, struct
 	struct host_process *process = xnew(struct host_process);
 
 	refcount_init(&process->refs);
+	refcount_get(
+	    &process->refs); /* the creator of the thread's, and the living process's own */
+	refcount_get(&mm->refs);
+	process->mm = mm;
 	process->pid = pid;
 	list_init(&process->threads);
 	list_add_tail(&mm->processes, &process->mm_link);
@@ -238,24 +247,20 @@ static void drop_outstanding_locked(struct platform *p, struct host_process *cre
 
 void process_died_locked(struct platform *p, struct host_process *process)
 {
+	struct platform_mm *mm = process->mm;
 	struct platform_thread *t, *tmp;
-	struct platform_mm *mm = NULL;
 
 	process->dead = true;
 	idmap_set(&p->pids, (uint32_t)process->pid, NULL);
 	p->processes--;
-	refcount_get(&process->refs);
 	drop_outstanding_locked(p, process);
-	list_for_each_safe (t, tmp, &process->threads, process_link) {
-		mm = t->mm;
+	list_for_each_safe (t, tmp, &process->threads, process_link)
 		thread_dies_locked(t, !process->killed);
-	}
 	list_del(&process->mm_link);
-	if (mm) /* a process whose threads have all gone has no mm to speak of */
-		atomic_store(&mm->vm_pid,
-			     list_empty(&mm->processes)
-				 ? 0
-				 : list_first(&mm->processes, struct host_process, mm_link)->pid);
+	atomic_store(&mm->vm_pid,
+		     list_empty(&mm->processes)
+			 ? 0
+			 : list_first(&mm->processes, struct host_process, mm_link)->pid);
 	process_put(process);
 }
 

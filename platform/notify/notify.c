@@ -29,6 +29,9 @@
  *	bell 7 again
  *					bell 7 while RUNNING: answers it at once
  *
+ * Before a reply is sent, its descriptors are handed in; if the notification is found gone at that
+ * point, the reply is kept and made again with the next bell (struct lost_reply).
+ *
  * A guest can lie in all of that, and only cheats itself: a wrong number is a request that is never
  * served or is served twice; two different requests without a reply between end the process.
  *
@@ -49,6 +52,7 @@
  * just then it is on its way to ring anyway. The same nudge makes the leader look at its queues.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -128,7 +132,8 @@ static int hand_in_fds(struct platform_thread *t, const struct platform_reply *r
 		fd = add_fd(t->p, t->notif_id, op->fd);
 		if (fd == -ENOENT)
 			return fd;
-		t->ch->memops[i].fd_or_advice = fd < 0 ? -1 : fd;
+		fd = fd < 0 ? -1 : fd; /* the host's mmap will fail, and that be reported */
+		t->ch->memops[i].fd_or_advice = fd;
 		expect_mmap(t, op->addr, op->size, op->prot, memop_map_flags(op), fd, op->offset);
 	}
 	return 0;
@@ -152,15 +157,62 @@ static int reply_locked(struct platform_thread *t, const struct platform_reply *
 	return notify_send(t->p, t->notif_id, val, 0);
 }
 
-int notify_reply(struct platform_thread *t, const struct platform_reply *r)
-{
-	int err = 0;
+/*
+ * A reply whose notification had gone before the descriptors were handed over: the stub was killed,
+ * or it was interrupted and will ring again. What the reply borrowed is kept until one of the two
+ * is known.
+ */
+struct lost_reply {
+	struct platform_reply r;
+	struct platform_sigframe frame;
+	struct memop memops[PLATFORM_MEMOPS_MAX];
+};
 
+void lost_reply_free(struct lost_reply *lost)
+{
+	for (uint32_t i = 0; lost && i < lost->r.memop_count; i++)
+		if (lost->memops[i].type == MEMOP_MMAP_FD && lost->memops[i].fd >= 0)
+			close(lost->memops[i].fd);
+	free(lost);
+}
+
+static struct lost_reply *lost_reply_keep(const struct platform_reply *r)
+{
+	struct lost_reply *lost = xnew(struct lost_reply);
+
+	lost->r = *r;
+	if (r->frame) {
+		lost->frame = *r->frame;
+		lost->r.frame = &lost->frame;
+	}
+	for (uint32_t i = 0; i < r->memop_count; i++) {
+		lost->memops[i] = r->memops[i];
+		if (r->memops[i].type == MEMOP_MMAP_FD)
+			lost->memops[i].fd = fcntl(r->memops[i].fd, F_DUPFD_CLOEXEC, 0);
+	}
+	lost->r.memops = lost->memops;
+	return lost;
+}
+
+void notify_reply(struct platform_thread *t, const struct platform_reply *r)
+{
 	mutex_lock(&t->lock);
-	if (t->state == THREAD_STOPPED)
-		err = reply_locked(t, r);
+	if (t->state == THREAD_STOPPED && !t->lost && reply_locked(t, r) == -ENOENT &&
+	    t->state == THREAD_STOPPED)
+		t->lost = lost_reply_keep(r);
 	mutex_unlock(&t->lock);
-	return err;
+}
+
+/* The thread whose reply was lost rings again. Caller holds t->lock. */
+static void reply_again_locked(struct platform_thread *t)
+{
+	struct lost_reply *lost = t->lost;
+
+	t->lost = NULL;
+	if (reply_locked(t, &lost->r) == -ENOENT && t->state == THREAD_STOPPED)
+		t->lost = lost;
+	else
+		lost_reply_free(lost);
 }
 
 /* --- the zygote --- */
@@ -293,21 +345,25 @@ static int hello_locked(struct platform *p, const struct seccomp_notif *n,
 /* A bell for a request that we have already: the stub was interrupted. Caller holds t->lock. */
 static void bell_again_locked(struct platform_thread *t, const struct seccomp_notif *n)
 {
-	if (t->state == THREAD_STOPPED)
+	if (t->state == THREAD_STOPPED) {
 		t->notif_id = n->id;
-	else
-		notify_send(t->p, n->id,
-			    t->hello && t->kind == PCLONE_FORK && t->expected
-				? (int64_t)t->expected[0].args[4]
-				: 0,
-			    0);
+		if (t->lost)
+			reply_again_locked(t);
+		return;
+	}
+	notify_send(
+	    t->p, n->id,
+	    t->hello && t->kind == PCLONE_FORK && t->expected ? (int64_t)t->expected[0].args[4] : 0,
+	    0);
 }
 
-static bool died_early(const struct platform *p, pid_t pid)
+static bool died_early(struct platform *p, pid_t pid)
 {
 	for (uint32_t i = 0; i < EARLY_DEAD_MAX; i++)
-		if (pid && p->early_dead[i] == pid)
+		if (pid && p->early_dead[i] == pid) {
+			p->early_dead[i] = 0;
 			return true;
+		}
 	return false;
 }
 
@@ -430,6 +486,10 @@ static int dispatch_locked(struct platform *p, const struct seccomp_notif *n,
 	} else if (n->data.args[0] == BELL_EVENT) {
 		if (t)
 			return event_locked(t, n, ev);
+		/* Of a thread that was told to exit, perhaps, and was interrupted: nothing to say.
+		 */
+		notify_send(p, n->id, 0, 0);
+		return 0;
 	} else if (n->data.args[0] == BELL_HELLO) {
 		if (!t)
 			return hello_locked(p, n, ev);

@@ -69,9 +69,19 @@ static bool reap_one(struct platform *p)
 	return true;
 }
 
+static bool all_gone(struct platform *p)
+{
+	bool gone;
+
+	mutex_lock(&p->lock);
+	gone = atomic_load(&p->stopping) && p->processes == 0;
+	mutex_unlock(&p->lock);
+	return gone;
+}
+
 void reap_all(struct platform *p)
 {
-	while (reap_one(p))
+	while (!all_gone(p) && reap_one(p))
 		;
 }
 

@@ -73,14 +73,22 @@ static bool vdso_line(const char *line, uint64_t *ret_start, uint64_t *ret_end, 
 	return *ret_code || strstr(line, "[vvar") != NULL;
 }
 
+static FILE *open_maps(int proc_fd)
+{
+	int fd = proc_fd > 0 ? openat(proc_fd, "self/maps", O_RDONLY | O_CLOEXEC)
+			     : open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+
+	return fd < 0 ? NULL : fdopen(fd, "r");
+}
+
 /*
  * The parts of the vDSO as the kernel maps them: their sizes and order are the same in every
  * process. None are found if there is no /proc; then guests have no vDSO.
  */
-static void find_vdso(struct platform *p, struct stub_boot *boot)
+static void find_vdso(struct platform *p, struct stub_boot *boot, int proc_fd)
 {
 	uint64_t base = getauxval(AT_SYSINFO_EHDR), start, end, last = 0;
-	FILE *f = base ? fopen("/proc/self/maps", "re") : NULL;
+	FILE *f = base ? open_maps(proc_fd) : NULL;
 	uint32_t n = 0;
 	char line[512];
 	bool code, seen_code = false;
@@ -128,7 +136,7 @@ static int fill_boot(struct platform *p, const struct platform_config *config,
 	boot->fsgsbase = (getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE_BIT) != 0;
 	boot->plan_count = config->copyplan_count;
 	memcpy(boot->plans, config->copyplans, config->copyplan_count * sizeof(boot->plans[0]));
-	find_vdso(p, boot);
+	find_vdso(p, boot, config->proc_fd);
 	return 0;
 }
 
@@ -382,11 +390,13 @@ int zygote_boot(struct platform *p, const struct platform_config *config, const 
 		close(c.image);
 	}
 	if (err < 0) {
-		list_del(&z->link);
+		mutex_lock(&p->lock);
 		if (z->process)
-			z->process->dead = true;
-		list_del(&z->process_link);
-		thread_free(z);
+			process_died_locked(p, z->process);
+		else
+			thread_dies_locked(z, true);
+		mutex_unlock(&p->lock);
+		run_deaths(p);
 		return err;
 	}
 	p->zygote = z;

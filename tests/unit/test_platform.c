@@ -31,14 +31,19 @@ static int teardown(void **state)
 }
 
 /* Runs a program to its end and returns its result (-signal if a fault ended it). */
-static long run(long program, long arg)
+static long run2(long program, long arg, long arg2)
 {
 	mini.result = 0;
 	mini.host_kills = 0;
-	mini_spawn(&mini, program, arg, 0);
+	mini_spawn(&mini, program, arg, arg2);
 	mini_run(&mini);
 	assert_int_equal(mini.host_kills, 0);
 	return mini.result;
+}
+
+static long run(long program, long arg)
+{
+	return run2(program, arg, 0);
 }
 
 #define PROGRAM_TEST(name, program, arg)                                                           \
@@ -110,6 +115,15 @@ static uint64_t native_fork_ns(int count)
 	return (mini_now_ns() - start) / (uint64_t)count;
 }
 
+/* What one round of a program that repeats something costs. */
+static unsigned long long cost_ns(long program, long count, long arg2)
+{
+	uint64_t start = mini_now_ns();
+
+	assert_int_equal(run2(program, count, arg2), 0);
+	return (mini_now_ns() - start) / (uint64_t)count;
+}
+
 static void costs(void **state)
 {
 	struct platform_stats s;
@@ -130,6 +144,8 @@ static void costs(void **state)
 	printf("call %llu ns, fork+wait %llu ns (native vfork %llu ns), exec+exit %llu ns\n",
 	       (unsigned long long)call, (unsigned long long)forks,
 	       (unsigned long long)native_fork_ns(200), (unsigned long long)execs);
+	printf("mmap anonymous %llu ns, of a file %llu ns\n", cost_ns(P_BENCH_MMAP, 2000, 0),
+	       cost_ns(P_BENCH_MMAP, 2000, 1));
 	printf("doorbells %llu calls %llu vm_reads %llu addfds %llu\n",
 	       (unsigned long long)s.doorbells, (unsigned long long)s.calls,
 	       (unsigned long long)s.vm_reads, (unsigned long long)s.addfds);

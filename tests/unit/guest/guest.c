@@ -167,6 +167,12 @@ static void p_kick(void)
 	EXPECT(seen_sig == 10);
 }
 
+static void p_bench_mmap(long count, long fd)
+{
+	for (long i = 0; i < count; i++)
+		EXPECT((fd ? CALL(G_MMAP_FD, SCRATCH, 8192) : CALL(G_MMAP, SCRATCH, 8192, 3)) == 0);
+}
+
 static void p_spin(void)
 {
 	for (;;)
@@ -430,6 +436,8 @@ static void run(long program, long arg, long arg2)
 		return p_vdso();
 	case P_BENCH:
 		return p_bench(arg);
+	case P_BENCH_MMAP:
+		return p_bench_mmap(arg, arg2);
 	case P_SPIN:
 		return p_spin();
 	case P_GARBAGE:

@@ -54,7 +54,8 @@ enum guest_program {
 	P_ATOMIC,
 	P_FS,
 	P_VDSO,
-	P_BENCH, /* (count) */
+	P_BENCH,      /* (count) */
+	P_BENCH_MMAP, /* (count, 1: of a file) */
 	P_SPIN,
 	P_VSYSCALL,
 	/* hostile */

@@ -69,6 +69,7 @@ static void make_platform(struct boot *b)
 	    .copyplans = syscall_copyplans_new(), /* kept for good */
 	    .copyplan_count = SYSCALL_TABLE_COUNT,
 	    .spare_count = SPARE_STUBS,
+	    .proc_fd = b->args->proc_fd,
 	};
 	int err = platform_new(&config, &b->platform, &why);
 

@@ -71,6 +71,7 @@ static const struct filter_rule rules[] = {
 	IF1(linkat, ARG_IS(4, AT_EMPTY_PATH), "do_link: of a handle's own file"),
 	ANY(unlinkat, "do_unlink, and taking back what could not be settled"),
 	ANY(renameat2, "do_rename"),
+	ANY(renameat, "do_rename: what glibc calls without flags"),
 	IF1(fchmodat, ARG_IS(0, FD_PROC), "settle, set_mode: of a handle's own file"),
 	IF1(fchownat, ARG_IS(4, AT_EMPTY_PATH), "settle, set_owner: of a handle's own file"),
 	IF1(utimensat, ARG_IS(3, AT_EMPTY_PATH), "set_times: of a handle's own file"),

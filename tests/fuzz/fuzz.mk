@@ -8,6 +8,7 @@ FUZZ_CORPUS ?= .cache/fuzz
 FUZZ_elf := sentry/mm/mm.c sentry/mm/vma.c sentry/mm/area.c sentry/loader/elf.c \
 	sentry/loader/script.c sentry/loader/stack.c sentry/loader/creds.c sentry/loader/load.c
 FUZZ_SEEDS_elf := tests/fuzz/seeds_elf
+FUZZ_gofer := $(GOFER_SERVER_SRCS)
 
 define fuzz_rule
 out/fuzz/$(1): tests/fuzz/fuzz_$(1).c $(FUZZ_$(1)) $(wildcard base/*.c)

@@ -22,6 +22,7 @@
 
 #include "abi/fcntl.h"
 #include "abi/mman.h"
+#include "base/fd.h"
 #include "base/log.h"
 #include "fsgofer/server.h"
 #include "sentry/fs/gofer/client.h"
@@ -117,6 +118,20 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
 	return remove(path);
 }
 
+/* Once its sockets have hung up. */
+static int stop_gofer(void)
+{
+	for (int i = 0; i < CONNECTIONS; i++) {
+		pthread_join(f.threads[i], NULL);
+		close(f.conns[i].sock);
+		gofer_conn_destroy(&f.conns[i]);
+	}
+	gofer_server_destroy(&f.server);
+	close(f.root_fd);
+	close(f.proc_fd);
+	return nftw(f.tmp, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
 static int tear_down(void **state)
 {
 	(void)state;
@@ -132,15 +147,7 @@ static int tear_down(void **state)
 		assert_int_equal(handles_used_count(&f.server.handles), 0);
 	}
 	gofer_client_destroy(f.client);
-	for (int i = 0; i < CONNECTIONS; i++) {
-		pthread_join(f.threads[i], NULL);
-		close(f.conns[i].sock);
-		gofer_conn_destroy(&f.conns[i]);
-	}
-	gofer_server_destroy(&f.server);
-	close(f.root_fd);
-	close(f.proc_fd);
-	return nftw(f.tmp, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	return stop_gofer();
 }
 
 /* ---- helpers ---- */
@@ -476,6 +483,15 @@ static bool note(struct dir_emit *e, const char *name, uint64_t ino, uint8_t typ
 	return true;
 }
 
+static bool ignore(struct dir_emit *e, const char *name, uint64_t ino, uint8_t type, int64_t next)
+{
+	(void)name;
+	(void)ino;
+	(void)type;
+	(void)next;
+	return ((struct seen *)e)->room-- > 0;
+}
+
 static void make_many(int count)
 {
 	assert_int_equal(mkdirat(f.root_fd, "many", 0755), 0);
@@ -726,6 +742,186 @@ static void dead_gofer_is_an_error(void **state)
 	assert_int_equal(find("/file", &p), -EIO);
 }
 
+/* A gofer that was taken over: passes requests on, and falsifies some bytes of the answers. */
+struct liar {
+	int sentry, gofer; /* sockets */
+	uint32_t random;
+};
+
+static uint32_t next_random(struct liar *l)
+{
+	l->random = l->random * 1664525 + 1013904223;
+	return l->random >> 8;
+}
+
+static size_t falsify(struct liar *l, uint8_t *reply, size_t size)
+{
+	static const uint8_t values[] = {0, 1, 0x7f, 0x80, 0xff};
+
+	if (next_random(l) % 4)
+		return size;
+	for (uint32_t n = next_random(l) % 3; n < 3; n++) {
+		uint32_t at = next_random(l) % (next_random(l) % 2 ? 64 : (uint32_t)size);
+
+		if (at < size)
+			reply[at] = values[next_random(l) % sizeof(values)];
+	}
+	return next_random(l) % 16 ? size : next_random(l) % (uint32_t)size;
+}
+
+static void *lie(void *arg)
+{
+	static _Thread_local uint8_t buf[GOFER_MESSAGE_MAX];
+	struct liar *l = arg;
+	ssize_t n;
+
+	while ((n = fd_recv(l->sentry, buf, sizeof(buf), NULL, 0, NULL)) > 0) {
+		uint16_t type = ((struct gofer_header *)(void *)buf)->type;
+		int fd = -1;
+
+		if (fd_send(l->gofer, buf, (size_t)n, NULL, 0) < 0)
+			break;
+		if (type == GOFER_CLUNK)
+			continue;
+		n = fd_recv(l->gofer, buf, sizeof(buf), &fd, 1, NULL);
+		if (n <= 0)
+			break;
+		n = (ssize_t)falsify(l, buf, (size_t)n);
+		if (n == 0)
+			n = 1;
+		n = fd_send(l->sentry, buf, (size_t)n, &fd, fd >= 0);
+		if (fd >= 0)
+			close(fd);
+		if (n < 0)
+			break;
+	}
+	shutdown(l->sentry, SHUT_RDWR);
+	return NULL;
+}
+
+/* What a sandbox does, whatever comes of it. */
+static void use_everything(struct inode *dir)
+{
+	struct seen s = {.e = {ignore}};
+	struct inode *made = NULL;
+	struct iattr a = {.valid = ATTR_MODE | ATTR_SIZE, .mode = 0600, .size = 2};
+	struct abi_stat st;
+	struct path p;
+	char *target, buf[64];
+
+	for (int n = 0; n < 6; n++) {
+		static const char *const names[] = {"/f0", "/d/x", "/l", "/none", "/f1", "/d"};
+
+		if (find(names[n], &p))
+			continue;
+		vfs_stat(&p, &st);
+		if (dentry_inode(p.dentry)->ops->readlink &&
+		    !dentry_inode(p.dentry)->ops->readlink(dentry_inode(p.dentry), NULL, &target))
+			free(target);
+		if (dentry_inode(p.dentry)->ops->open) {
+			struct file *file = file_new(&p, ABI_O_RDONLY, f.cred);
+
+			if (!dentry_inode(p.dentry)->ops->open(dentry_inode(p.dentry), file)) {
+				if (file->ops->read)
+					read_at(file, buf, sizeof(buf), 0);
+				s.room = 1000;
+				if (file->ops->readdir)
+					file->ops->readdir(file, &s.e);
+			}
+			file_put(file);
+		}
+		path_put(&p);
+	}
+	if (!dir->ops->create)
+		return;
+	mutex_lock(&dir->lock);
+	if (!dir->ops->create(dir, "new", 0644, f.cred, &made)) {
+		if (ABI_S_ISREG(made->mode)) {
+			mutex_lock_nested(&made->lock);
+			made->ops->setattr(made, &a);
+			mutex_unlock(&made->lock);
+			made->ops->getxattr(made, "user.a", buf, sizeof(buf));
+			made->ops->listxattr(made, buf, sizeof(buf));
+		}
+		dir->ops->rename(dir, "new", made, dir, "newer", NULL, 0);
+		dir->ops->unlink(dir, "newer", made);
+		inode_put(made);
+	}
+	mutex_unlock(&dir->lock);
+}
+
+static void round_of_lies(uint32_t seed)
+{
+	struct liar liars[CONNECTIONS];
+	pthread_t threads[CONNECTIONS];
+	int ends[CONNECTIONS];
+
+	for (int i = 0; i < CONNECTIONS; i++) {
+		int pair[2];
+
+		assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+		ends[i] = pair[0];
+		liars[i] = (struct liar){pair[1], f.ends[i], seed + (uint32_t)i};
+		pthread_create(&threads[i], NULL, lie, &liars[i]);
+	}
+	f.kernel.vfs = vfs_new(&f.kernel);
+	f.client = gofer_client_new(&f.kernel, ends, CONNECTIONS);
+	if (!gofer_fs_mount(&f.kernel, f.client, 0, false, &f.sb)) {
+		if (!vfs_mount_root(&f.kernel, f.sb, 0, "none", &f.root)) {
+			use_everything(root_inode());
+			use_everything(root_inode());
+			path_put(&f.root);
+		}
+		super_put(f.sb);
+	}
+	vfs_destroy(f.kernel.vfs);
+	assert_int_equal(object_live(OBJ_INODE), 0);
+	assert_int_equal(object_live(OBJ_DENTRY), 0);
+	gofer_client_destroy(f.client);
+	for (int i = 0; i < CONNECTIONS; i++) {
+		pthread_join(threads[i], NULL);
+		close(liars[i].sentry);
+	}
+}
+
+static int set_up_liar(void **state)
+{
+	(void)state;
+	start_gofer();
+	memset(&f.kernel, 0, sizeof(f.kernel));
+	f.cred = cred_new();
+	make_file("f0", "12345");
+	make_file("f1", "");
+	assert_int_equal(mkdirat(f.root_fd, "d", 0755), 0);
+	make_file("d/x", "x");
+	assert_int_equal(symlinkat("d/x", f.root_fd, "l"), 0);
+	return 0;
+}
+
+static int tear_down_liar(void **state)
+{
+	(void)state;
+	cred_put(f.cred);
+	for (int i = 0; i < CONNECTIONS; i++)
+		close(f.ends[i]);
+	return stop_gofer();
+}
+
+static void lies_do_no_harm(void **state)
+{
+	int null_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+	(void)state;
+	log_setup(null_fd, false, LOG_ERROR, "test"); /* each lie is logged */
+	for (uint32_t seed = 1; seed <= 500; seed++) {
+		round_of_lies(seed * 7919);
+		handles_destroy(&f.server.handles);
+		assert_int_equal(handles_init(&f.server.handles, 200), 0);
+	}
+	log_setup(2, false, LOG_ERROR, "test");
+	close(null_fd);
+}
+
 #define T(name)	     cmocka_unit_test_setup_teardown(name, set_up_cached, tear_down)
 #define SHARED(name) cmocka_unit_test_setup_teardown(name, set_up_shared, tear_down)
 
@@ -750,6 +946,7 @@ int main(void)
 	    SHARED(sees_changes_of_the_host),
 	    SHARED(open_file_sees_growth),
 	    T(dead_gofer_is_an_error),
+	    cmocka_unit_test_setup_teardown(lies_do_no_harm, set_up_liar, tear_down_liar),
 	};
 
 	log_setup(2, false, LOG_ERROR, "test");

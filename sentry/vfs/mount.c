@@ -428,7 +428,7 @@ void mounts_destroy(struct vfs *v)
 
 /* ---- listing ---- */
 
-static bool describe(struct task *t, struct mount *m, struct mount_info *info)
+static bool describe(const struct path *seen_from, struct mount *m, struct mount_info *info)
 {
 	struct path root = {m, m->root}, up;
 
@@ -437,7 +437,7 @@ static bool describe(struct task *t, struct mount *m, struct mount_info *info)
 				    .type = m->sb->type,
 				    .source = m->source,
 				    .flags = mount_flags(m)};
-	info->where = vfs_path_string(t, &root);
+	info->where = vfs_path_string_at(seen_from, &root);
 	if (!info->where || info->where[0] != '/') {
 		free(info->where);
 		return false;
@@ -456,15 +456,16 @@ static bool describe(struct task *t, struct mount *m, struct mount_info *info)
 	return true;
 }
 
-void vfs_list_mounts(struct task *t, bool (*fn)(const struct mount_info *, void *), void *arg)
+void vfs_list_mounts(struct kernel *k, const struct path *root,
+		     bool (*fn)(const struct mount_info *, void *), void *arg)
 {
 	uint32_t count;
-	struct mount **all = snapshot(t->kernel->vfs, &count);
+	struct mount **all = snapshot(k->vfs, &count);
 	struct mount_info info;
 	bool more = true;
 
 	for (uint32_t i = 0; i < count && more; i++) {
-		if (!describe(t, all[i], &info))
+		if (!describe(root, all[i], &info))
 			continue;
 		more = fn(&info, arg);
 		free(info.where);

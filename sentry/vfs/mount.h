@@ -23,11 +23,12 @@ struct mount_info {
 	uint32_t flags; /* ABI_MS_* */
 	const char *type, *source;
 	char *root;    /* of the mount in its file system, "/" mostly */
-	char *where;   /* as seen from the task's root */
+	char *where;   /* as seen from the root given */
 	char *options; /* of the file system, "" or NULL: none; without leading comma */
 };
-/* In the order of mounting, those visible from the task's root. fn returns false to stop. */
-void vfs_list_mounts(struct task *t, bool (*fn)(const struct mount_info *, void *), void *arg);
+/* In the order of mounting, those visible from this root. fn returns false to stop. */
+void vfs_list_mounts(struct kernel *k, const struct path *root,
+		     bool (*fn)(const struct mount_info *, void *), void *arg);
 
 /* Whether p is the root of its mount. */
 bool mount_root_is(const struct path *p);

@@ -93,15 +93,24 @@ static bool prepend_to_root(struct backwards *b, const struct path *p, const str
 
 char *vfs_path_string(struct task *t, const struct path *p)
 {
-	struct backwards b = {NULL, 0, 0};
 	struct path root;
+	char *s;
+
+	fs_get_root(t->fs, &root);
+	s = vfs_path_string_at(&root, p);
+	path_put(&root);
+	return s;
+}
+
+char *vfs_path_string_at(const struct path *root, const struct path *p)
+{
+	struct backwards b = {NULL, 0, 0};
 
 	if (p->dentry->flags & DENTRY_ANON)
 		return xstrdup(p->dentry->name);
 	if (dentry_is_deleted(p->dentry))
 		prepend(&b, " (deleted)", 10);
-	fs_get_root(t->fs, &root);
-	if (prepend_to_root(&b, p, &root)) {
+	if (prepend_to_root(&b, p, root)) {
 		if (b.start == b.capacity || b.buf[b.start] != '/')
 			prepend(&b, "/", 1);
 	} else {
@@ -109,7 +118,6 @@ char *vfs_path_string(struct task *t, const struct path *p)
 			prepend(&b, "/", 1);
 		prepend(&b, "(unreachable)", 13);
 	}
-	path_put(&root);
 	return finish(&b);
 }
 

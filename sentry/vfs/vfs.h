@@ -172,7 +172,7 @@ struct file_ops {
 	int (*flush)(struct file *f, struct task *t); /* each close(2) */
 	void (*release)(struct file *f);	      /* the last reference is gone */
 	void (*show_fdinfo)(struct file *f, struct strbuf *out);
-	bool no_seek; /* pipes, ttys: ESPIPE, no position */
+	bool no_seek;	     /* pipes, ttys: ESPIPE, no position */
 	bool mmap_anonymous; /* mmap of it means anonymous memory (/dev/zero) */
 };
 
@@ -342,6 +342,8 @@ int vfs_setattr(const struct path *p, const struct cred *c, struct iattr *attr);
 /* The path as seen from the task's root, fresh string; "(unreachable)" and " (deleted)" as Linux.
  */
 char *vfs_path_string(struct task *t, const struct path *p);
+/* The same as seen from this root. */
+char *vfs_path_string_at(const struct path *root, const struct path *p);
 
 /* Mounts (used at boot and by mount(2)). Takes references. */
 int vfs_mount(struct kernel *k, const struct path *where, struct super_block *sb,

@@ -113,7 +113,7 @@ static void add_cpu_lines(struct kernel *k, struct strbuf *out)
 int proc_show_kernel_stat(const struct synth_node *n, struct strbuf *out)
 {
 	struct kernel *k = n->kernel;
-	uint64_t boot = (time_realtime_ns() - time_boottime_ns()) / 1000000000u;
+	uint64_t boot = k->boot_realtime_ns / 1000000000u;
 	uint32_t total, running;
 	int32_t last;
 

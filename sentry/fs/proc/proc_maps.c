@@ -25,7 +25,7 @@
 #define NAME_COLUMN 73
 
 struct maps {
-	struct task *reader; /* whose root the paths are seen from; NULL: without paths */
+	const struct path *root; /* that paths are seen from; NULL: without paths */
 	struct strbuf *out;
 	const char *host; /* its smaps, or NULL; maps without it */
 	bool details;
@@ -42,7 +42,7 @@ static void add_escaped(struct strbuf *out, const char *s)
 
 static void add_name(struct maps *m, const struct vma *v, size_t line_start)
 {
-	char *path = v->file && m->reader ? vfs_path_string(m->reader, &v->file->path) : NULL;
+	char *path = v->file && m->root ? vfs_path_string_at(m->root, &v->file->path) : NULL;
 
 	if (path || v->name) {
 		size_t used = m->out->size - line_start;
@@ -180,7 +180,7 @@ static char *host_smaps(struct task *t)
 static int show(const struct synth_node *n, struct strbuf *out, bool details)
 {
 	struct mm *mm = task_mm_get(n->task);
-	struct maps m = {.reader = n->reader, .out = out, .details = details};
+	struct maps m = {.root = n->root, .out = out, .details = details};
 	char *host;
 
 	if (!mm)
@@ -207,7 +207,7 @@ int proc_show_smaps(const struct synth_node *n, struct strbuf *out)
 int proc_show_smaps_rollup(const struct synth_node *n, struct strbuf *out)
 {
 	struct mm *mm = task_mm_get(n->task);
-	struct maps m = {.reader = n->reader, .out = out};
+	struct maps m = {.root = n->root, .out = out};
 	uint64_t range[2] = {0, 0};
 	char *host;
 	size_t start;

@@ -84,14 +84,14 @@ static bool add_mountinfo(const struct mount_info *m, void *arg)
 
 int proc_show_mounts(const struct synth_node *n, struct strbuf *out)
 {
-	if (n->reader)
-		vfs_list_mounts(n->reader, add_mount, out);
+	if (n->root)
+		vfs_list_mounts(n->kernel, n->root, add_mount, out);
 	return 0;
 }
 
 int proc_show_mountinfo(const struct synth_node *n, struct strbuf *out)
 {
-	if (n->reader)
-		vfs_list_mounts(n->reader, add_mountinfo, out);
+	if (n->root)
+		vfs_list_mounts(n->kernel, n->root, add_mountinfo, out);
 	return 0;
 }

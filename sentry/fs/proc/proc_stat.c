@@ -127,7 +127,7 @@ static void gather(const struct synth_node *n, struct snapshot *s)
 		cputime_of_process(t->tg, &s->time);
 	s->children_utime = atomic_load(&t->tg->dead_children_utime);
 	s->children_stime = atomic_load(&t->tg->dead_children_stime);
-	s->start_ticks = (t->start_time + time_boottime_ns() - time_monotonic_ns()) / NS_PER_TICK;
+	s->start_ticks = (t->start_time - t->kernel->boot_monotonic_ns) / NS_PER_TICK;
 }
 
 /* ---- stat ---- */

@@ -69,9 +69,8 @@ static int link_thread_self(const struct synth_node *n, struct task *reader, cha
 
 static int show_uptime(const struct synth_node *n, struct strbuf *out)
 {
-	uint64_t up = time_boottime_ns() / 10000000u;
+	uint64_t up = (time_monotonic_ns() - n->kernel->boot_monotonic_ns) / 10000000u;
 
-	(void)n;
 	strbuf_addf(out, "%" PRIu64 ".%02u 0.00\n", up / 100, (unsigned)(up % 100));
 	return 0;
 }

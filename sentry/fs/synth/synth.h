@@ -43,9 +43,9 @@ struct synth_node {
 	struct kernel *kernel;
 	struct task *task; /* a reference, or NULL */
 	int64_t number;	   /* of a dynamic node: descriptor, CPU, ... */
-	/* In show, borrowed: who opened the file, and who reads now (NULL: the kernel). */
+	/* In show, borrowed: who opened the file, and that task's root (NULL: the kernel's). */
 	const struct cred *viewer;
-	struct task *reader;
+	const struct path *root;
 };
 
 /* A dynamic child. task: a reference that is handed over, or NULL for the parent's. */

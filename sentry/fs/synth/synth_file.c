@@ -14,7 +14,9 @@
 #include "base/strbuf.h"
 #include "sentry/fs/synth/synth.h"
 #include "sentry/kernel/lockorder.h"
+#include "sentry/kernel/task.h"
 #include "sentry/mm/usermem.h"
+#include "sentry/vfs/files.h"
 #include "sentry/vfs/vfs.h"
 
 #define WRITE_MAX 4095u
@@ -25,6 +27,7 @@ struct text {
 };
 
 struct synth_file {
+	struct path root;  /* [I] of who opened it, references; empty: the kernel */
 	struct mutex lock; /* RANK_LEAF; guards text */
 	struct text *text; /* reference; NULL before the first read */
 };
@@ -37,14 +40,15 @@ static void text_put(struct text *text)
 	free(text);
 }
 
-static int make_text(struct file *f, struct task *reader, struct text **ret)
+static int make_text(struct file *f, struct text **ret)
 {
+	struct synth_file *sf = f->private;
 	struct synth_node n = *(const struct synth_node *)f->inode->private;
 	struct text *text = xnew(struct text);
 	int err;
 
 	n.viewer = f->cred;
-	n.reader = reader;
+	n.root = sf->root.mount ? &sf->root : NULL;
 	refcount_init(&text->ref);
 	err = n.entry->show(&n, &text->content);
 	if (err) {
@@ -56,7 +60,7 @@ static int make_text(struct file *f, struct task *reader, struct text **ret)
 }
 
 /* The text that a read at pos is about: a reference. */
-static int get_text(struct file *f, struct task *reader, int64_t pos, struct text **ret)
+static int get_text(struct file *f, int64_t pos, struct text **ret)
 {
 	struct synth_file *sf = f->private;
 	struct text *fresh = NULL, *old = NULL;
@@ -70,7 +74,7 @@ static int get_text(struct file *f, struct task *reader, int64_t pos, struct tex
 		return 0;
 	}
 	mutex_unlock(&sf->lock);
-	err = make_text(f, reader, &fresh);
+	err = make_text(f, &fresh);
 	if (err)
 		return err;
 	refcount_get(&fresh->ref);
@@ -92,7 +96,7 @@ static ssize_t text_read(struct file *f, struct uio *to, int64_t *pos)
 
 	if (!node->entry->show)
 		return -EINVAL;
-	err = get_text(f, to->task, *pos, &text);
+	err = get_text(f, *pos, &text);
 	if (err)
 		return err;
 	if ((uint64_t)*pos < text->content.size)
@@ -131,6 +135,8 @@ static void text_release(struct file *f)
 	struct synth_file *sf = f->private;
 
 	text_put(sf->text);
+	if (sf->root.mount)
+		path_put(&sf->root);
 	mutex_destroy(&sf->lock);
 	free(sf);
 }
@@ -146,6 +152,8 @@ void synth_file_open(struct file *f)
 	struct synth_file *sf = xnew(struct synth_file);
 
 	mutex_init(&sf->lock, RANK_LEAF);
+	if (f->opener && f->opener->fs)
+		fs_get_root(f->opener->fs, &sf->root);
 	f->private = sf;
 	f->ops = &text_ops;
 }

@@ -12,6 +12,8 @@ static int may_execute(const struct path *p, struct inode *i, const struct cred 
 {
 	if (!i)
 		return -ENOENT;
+	if (ABI_S_ISLNK(i->mode)) /* not to be followed */
+		return -ELOOP;
 	if (!ABI_S_ISREG(i->mode) || (mount_flags(p->mount) & ABI_MS_NOEXEC))
 		return -EACCES;
 	return vfs_permission(i, c, MAY_EXEC);

@@ -40,7 +40,11 @@ static struct abi_timespec time_from(const struct timespec *t)
 	return (struct abi_timespec){t->tv_sec, t->tv_nsec};
 }
 
-/* Sets the fields from what the host says of a descriptor. The caller holds inode.lock. */
+/*
+ * Sets the fields from what the host says of a descriptor. The caller holds inode.lock. Not the
+ * owner: the sentry's user namespace doesn't know the ids of the host. It changes by setattr, and
+ * in shared trees arrives with the next lookup.
+ */
 static int apply_fstat_locked(struct inode *i, int fd)
 {
 	struct stat st;
@@ -48,8 +52,6 @@ static int apply_fstat_locked(struct inode *i, int fd)
 	if (fstat(fd, &st))
 		return -errno;
 	i->mode = (i->mode & ABI_S_IFMT) | (st.st_mode & ABI_S_IALLUGO);
-	i->uid = st.st_uid;
-	i->gid = st.st_gid;
 	i->nlink = (uint32_t)st.st_nlink;
 	__atomic_store_n(&i->size, (uint64_t)st.st_size, __ATOMIC_RELAXED);
 	i->blocks = (uint64_t)st.st_blocks;

@@ -2,6 +2,7 @@
 /* mmap, munmap, madvise, msync, mincore, mlock. */
 #include "compat.h"
 
+#include <pthread.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -380,4 +381,89 @@ TEST(policy)
 	FAILS(syscall(SYS_mbind, p + 1, PAGE, 0, NULL, 0, 0), EINVAL);
 	OK(syscall(SYS_set_mempolicy, 0, NULL, 0));
 	FAILS(syscall(SYS_set_mempolicy, 0, &mask, 64), EINVAL);
+}
+
+/* ---- threads ---- */
+
+#define THREADS 8
+
+/* Maps, fills, checks and unmaps: what one thread gives up must not take from another. */
+static void *map_and_check(void *seed)
+{
+	unsigned r = (unsigned)(uintptr_t)seed;
+
+	for (int round = 0; round < 1500; round++) {
+		size_t size = (1 + rand_r(&r) % 8) * PAGE;
+		char *p =
+		    mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+		if (p == MAP_FAILED)
+			return "mmap";
+		memset(p, (int)(uintptr_t)seed, size);
+		if (round % 3 == 0) {
+			if (mprotect(p, PAGE, PROT_READ))
+				return "mprotect";
+		} else if (round % 5 == 0) {
+			p = mremap(p, size, size + PAGE, MREMAP_MAYMOVE);
+			if (p == MAP_FAILED)
+				return "mremap";
+			size += PAGE;
+			p[size - 1] = (char)(uintptr_t)seed;
+		}
+		for (size_t i = 0; i < size - PAGE; i += 64)
+			if (p[i] != (char)(uintptr_t)seed)
+				return "content";
+		if (munmap(p, size))
+			return "munmap";
+	}
+	return NULL;
+}
+
+TEST(threads)
+{
+	pthread_t threads[THREADS];
+	void *failed;
+
+	for (uintptr_t i = 0; i < THREADS; i++)
+		EQ(pthread_create(&threads[i], NULL, map_and_check, (void *)(i + 1)), 0);
+	for (int i = 0; i < THREADS; i++) {
+		EQ(pthread_join(threads[i], &failed), 0);
+		STR_EQ(failed ? (char *)failed : "", "");
+	}
+}
+
+static volatile bool forking_done;
+
+static void *map_until_done(void *unused)
+{
+	while (!forking_done) {
+		char *p = map(4);
+
+		p[0] = 'x';
+		munmap(p, 4 * PAGE);
+	}
+	return unused;
+}
+
+/* Children of a process whose threads are busy mapping can map, too. */
+TEST(fork_among_threads)
+{
+	pthread_t threads[2];
+
+	for (int i = 0; i < 2; i++)
+		EQ(pthread_create(&threads[i], NULL, map_until_done, NULL), 0);
+	for (int i = 0; i < 50; i++) {
+		pid_t pid = fork();
+
+		if (!pid) {
+			char *p = map(16);
+
+			memset(p, 'c', 16 * PAGE);
+			_exit(p[15 * PAGE] == 'c' ? 0 : 1);
+		}
+		WAIT_EXIT(pid, 0);
+	}
+	forking_done = true;
+	for (int i = 0; i < 2; i++)
+		EQ(pthread_join(threads[i], NULL), 0);
 }

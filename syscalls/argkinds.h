@@ -243,6 +243,7 @@ enum ret_kind {
 #define A_PATH	     A_FIXED(PATH, CSTR, ABI_PATH_MAX)
 #define A_STR	     A_FIXED(STR, CSTR, ABI_PATH_MAX)
 #define A_STRV	     A_VALUE(STRV)
+#define A_OUT_STR(n) A_ARRAY(STR, OUT, n, 1)
 #define A_IN_BUF(n)  A_ARRAY(BUF, IN, n, 1)
 #define A_OUT_BUF(n) A_ARRAY(BUF, OUT, n, 1)
 #define A_IN_IOV(n)  A_ARRAY(IOV, IOV_IN, n, sizeof(struct abi_iovec))

@@ -20,10 +20,13 @@ struct copyplan;
 #include "syscalls/table.h"
 #undef SYSCALL
 
-/* Calls that are not there. Each reports its use (unsupported). */
+/* Calls that are not there (absent.c). All but the last two report their use (unsupported). */
 int64_t sys_absent(struct task *t, const struct sysargs *a);		/* ENOSYS */
 int64_t sys_absent_eperm(struct task *t, const struct sysargs *a);	/* EPERM */
 int64_t sys_absent_eopnotsupp(struct task *t, const struct sysargs *a); /* EOPNOTSUPP */
+int64_t sys_absent_family(struct task *t, const struct sysargs *a);	/* EAFNOSUPPORT */
+int64_t sys_absent_probed(struct task *t, const struct sysargs *a);	/* ENOSYS */
+int64_t sys_absent_enotsock(struct task *t, const struct sysargs *a);	/* ENOTSOCK, EBADF */
 
 /* Indexed by call number; gaps have no name. */
 #define SYSCALL_TABLE_COUNT 467

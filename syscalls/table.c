@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is made from the rows of table.h: the dispatch table and the copy plans. */
-#include <errno.h>
-
 #include "base/log.h"
 #include "base/mem.h"
 #include "platform/copyplan.h"
-#include "sentry/kernel/unsupported.h"
 #include "syscalls/argkinds.h"
 #include "syscalls/syscalls.h"
 
@@ -56,22 +53,4 @@ struct copyplan *syscall_copyplans_new(void)
 	for (uint32_t nr = 0; nr < SYSCALL_TABLE_COUNT; nr++)
 		plan_call(&plans[nr], &syscall_table[nr]);
 	return plans;
-}
-
-int64_t sys_absent(struct task *t, const struct sysargs *a)
-{
-	(void)a;
-	return unsupported(t, ENOSYS, "absent");
-}
-
-int64_t sys_absent_eperm(struct task *t, const struct sysargs *a)
-{
-	(void)a;
-	return unsupported(t, EPERM, "absent");
-}
-
-int64_t sys_absent_eopnotsupp(struct task *t, const struct sysargs *a)
-{
-	(void)a;
-	return unsupported(t, EOPNOTSUPP, "absent");
 }

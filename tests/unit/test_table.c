@@ -64,14 +64,20 @@ static void rows_are_complete(void **state)
 	}
 }
 
+static const syscall_handler absent_handlers[] = {
+    sys_absent,	       sys_absent_eperm,  sys_absent_eopnotsupp,
+    sys_absent_family, sys_absent_probed, sys_absent_enotsock,
+};
+
 static void absent_rows_have_absent_handlers(void **state)
 {
 	(void)state;
 	for (uint32_t nr = 0; nr < SYSCALL_TABLE_COUNT; nr++) {
 		const struct syscall_entry *e = &syscall_table[nr];
-		bool absent = e->handler == sys_absent || e->handler == sys_absent_eperm ||
-			      e->handler == sys_absent_eopnotsupp;
+		bool absent = false;
 
+		for (size_t i = 0; i < array_count(absent_handlers); i++)
+			absent |= e->handler == absent_handlers[i];
 		if (e->name)
 			assert_int_equal(absent, e->level == SYSCALL_ABSENT);
 	}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Calls that are not there, each with the answer that Linux gives where it lacks or forbids it. */
+#include <errno.h>
+
+#include "abi/types.h"
+#include "sentry/kernel/unsupported.h"
+#include "sentry/vfs/files.h"
+#include "syscalls/syscalls.h"
+
+int64_t sys_absent(struct task *t, const struct sysargs *a)
+{
+	(void)a;
+	return unsupported(t, ENOSYS, "absent");
+}
+
+int64_t sys_absent_eperm(struct task *t, const struct sysargs *a)
+{
+	(void)a;
+	return unsupported(t, EPERM, "absent");
+}
+
+int64_t sys_absent_eopnotsupp(struct task *t, const struct sysargs *a)
+{
+	(void)a;
+	return unsupported(t, EOPNOTSUPP, "absent");
+}
+
+int64_t sys_absent_family(struct task *t, const struct sysargs *a)
+{
+	return unsupported(t, EAFNOSUPPORT, "address family %d", abi_int(a->arg[0]));
+}
+
+/* ENOSYS without a report: every C library asks for it at start and does as well without. */
+int64_t sys_absent_probed(struct task *t, const struct sysargs *a)
+{
+	(void)t;
+	(void)a;
+	return -ENOSYS;
+}
+
+/*
+ * Calls on sockets, while there are none: what Linux says of any other file. Programs ask this of
+ * files that are no sockets as a matter of course (a shell of its standard input).
+ */
+int64_t sys_absent_enotsock(struct task *t, const struct sysargs *a)
+{
+	struct file *f = fd_get_io(t, abi_int(a->arg[0]));
+
+	if (!f)
+		return -EBADF;
+	file_put(f);
+	return -ENOTSOCK;
+}

@@ -7,7 +7,8 @@
 #ifndef BASE_CRASH_H
 #define BASE_CRASH_H
 
-/* For SIGSEGV, SIGBUS, SIGILL, SIGFPE and SIGABRT. The process ends with status 128 + signal afterwards. */
+/* For SIGSEGV, SIGBUS, SIGILL, SIGFPE and SIGABRT. The process ends with status 128 + signal
+ * afterwards. */
 void crash_handler_install(void);
 /* The caller's stack to the log, "#0 runsc+0x1234 (name)". */
 void crash_print_stack(void);

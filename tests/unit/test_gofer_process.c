@@ -123,7 +123,10 @@ static uint64_t attached(uint32_t index)
 	return h;
 }
 
-/* Every kind of request at least once: what the filter forbids would kill. */
+/*
+ * Every kind of request at least once: what the filter forbids would kill.
+ * long: one request after the other, each using what the one before made.
+ */
 static void serves_everything(void **state)
 {
 	const struct gofer_mount mounts[] = {{.source = f.root}};

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # Files, directories, links, permissions, find.
 cd /root; mkdir -p d/e/f; cd d
 echo data > e/one; cp e/one e/two; mv e/two e/f/three; ln -s e/one link; ln e/one hard

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # Here-documents, functions, arithmetic, case, loops.
 name=guest
 cat <<EOF

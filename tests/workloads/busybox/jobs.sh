@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # Background jobs, wait, kill, traps.
 (sleep 0.2; echo slow) &
 echo fast

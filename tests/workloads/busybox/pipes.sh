@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # Pipelines, exit statuses, redirections.
 echo hello world | tr a-z A-Z | sed 's/WORLD/there/' | cat
 seq 1 1000 | grep 7 | wc -l

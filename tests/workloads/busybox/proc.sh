@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # /proc and identity.
 echo $$; cat /proc/self/comm; cut -d' ' -f1,2 /proc/self/stat | sed 's/^[0-9]*/PID/'
 tr '\0' ' ' < /proc/self/cmdline; echo; readlink /proc/self/cwd; readlink /proc/self/exe

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # Archives: round trips with equal checksums.
 cd /root; mkdir src; cp /bin/busybox src/bb; seq 1 50000 > src/numbers; ln -s numbers src/link; mkdir src/empty
 tar cf a.tar src; tar tf a.tar | sort; mkdir out; tar xf a.tar -C out

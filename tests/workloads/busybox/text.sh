@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # sed, awk, sort, cut, tr, diff.
 seq 1 100 | awk '{ s += $1; if ($1 % 10 == 0) print $1, s } END { print "sum", s }'
 printf 'b 2\na 1\nc 3\n' | sort | awk '{ print $2 $1 }' | paste -s -d, -

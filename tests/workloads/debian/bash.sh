@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # bash: arrays, process substitution, coprocesses, job control, here-strings.
 declare -A m=([a]=1 [b]=2); for k in $(printf '%s\n' "${!m[@]}" | sort); do echo "$k=${m[$k]}"; done
 a=(x y z); echo "${a[@]:1}" "${#a[@]}"

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # dpkg, apt's caches, find over /usr, tar and gzip of a real tree.
 dpkg -l | wc -l; dpkg -s bash | head -n 3; dpkg -S /bin/bash; dpkg --verify bash; echo $?
 find /usr/share -type f | sort | md5sum; find /etc -maxdepth 1 -type d | sort | head -n 5

@@ -1,5 +1,6 @@
 #!/bin/bash
 # timeout: 120
+# SPDX-License-Identifier: Apache-2.0
 cd /root
 cat > hello.c <<'EOF'
 #include <stdio.h>

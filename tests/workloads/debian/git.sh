@@ -1,5 +1,6 @@
 #!/bin/bash
 # timeout: 120
+# SPDX-License-Identifier: Apache-2.0
 cd /root; export GIT_AUTHOR_DATE='2020-01-01T00:00:00Z' GIT_COMMITTER_DATE='2020-01-01T00:00:00Z'
 git config --global user.email a@b.c; git config --global user.name N; git config --global init.defaultBranch main
 git init -q r; cd r; for i in $(seq 1 100); do echo "file $i" > f$i; done

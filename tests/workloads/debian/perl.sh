@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # perl: files, fork, pipes, signals, sockets are not needed.
 perl -e 'my $s = 0; $s += $_ for 1..1000000; print "$s\n"'
 perl -e 'my %h; $h{$_ % 1000}++ for 1..100000; print scalar(keys %h), "\n"; print join(",", (sort { $a <=> $b } keys %h)[0..4]), "\n"'

@@ -1,5 +1,6 @@
 #!/bin/bash
 # timeout: 120
+# SPDX-License-Identifier: Apache-2.0
 python3 - <<'EOF'
 import threading, subprocess, json, sqlite3, os, tempfile, hashlib, queue, time, select, signal, mmap, shutil, zlib, glob
 q = queue.Queue()

@@ -78,18 +78,13 @@ static int restrict_mount(int fd, const struct gofer_mount *m)
 static int open_mount(const struct gofer_mount *m, struct gofer_root *ret_root,
 		      struct confine_error *e)
 {
-	int fd, err;
+	int fd;
 
 	if (m->source[0] != '/')
 		return confine_fail(e, EINVAL, "gofer: mount source %s is not absolute", m->source);
 	fd = open_tree_clone(m->source, m->recursive);
 	if (fd < 0)
 		return confine_fail(e, -fd, "gofer: opening mount source %s", m->source);
-	err = restrict_mount(fd, m);
-	if (err) {
-		close(fd);
-		return confine_fail(e, -err, "gofer: restricting mount of %s", m->source);
-	}
 	*ret_root = (struct gofer_root){.fd = fd, .readonly = m->readonly};
 	return 0;
 }
@@ -101,13 +96,22 @@ int confine_open_mounts(const struct gofer_args *args, struct gofer_root *roots,
 
 	if (fd < 0)
 		return confine_fail(e, -fd, "gofer: opening /proc/self/fd");
+	*ret_proc_fd = fd;
 	for (size_t i = 0; i < args->mount_count; i++) {
 		int err = open_mount(&args->mounts[i], &roots[i], e);
 
 		if (err)
 			return err;
 	}
-	*ret_proc_fd = fd;
+	if (args->mounts[0].readonly)
+		make_mountpoints(args, roots);
+	for (size_t i = 0; i < args->mount_count; i++) {
+		int err = restrict_mount(roots[i].fd, &args->mounts[i]);
+
+		if (err)
+			return confine_fail(e, -err, "gofer: restricting mount of %s",
+					    args->mounts[i].source);
+	}
 	return 0;
 }
 

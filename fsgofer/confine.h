@@ -37,6 +37,8 @@ int confine_namespaces(struct confine_error *e);
 /* Fills roots[args->mount_count] and the descriptor of /proc/self/fd. */
 int confine_open_mounts(const struct gofer_args *args, struct gofer_root *roots, int *ret_proc_fd,
 			struct confine_error *e);
+/* Makes args->mountpoints in roots[0] as far as possible (mountpoints.c). */
+void make_mountpoints(const struct gofer_args *args, const struct gofer_root *roots);
 /* scratch_dir: any directory, to mount the empty root on. */
 int confine_root(const char *scratch_dir, struct confine_error *e);
 /* Closes all but keep[] (sorted by this function) and null_fd, which stands in for 0, 1 and 2. */

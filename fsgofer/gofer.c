@@ -51,8 +51,11 @@ static int check_args(const struct gofer_args *args, struct confine_error *e)
 
 static void set_process_basics(struct gofer *g, int null_fd)
 {
-	g->log_fd = g->args->log_fd >= 0 ? g->args->log_fd : null_fd;
-	log_setup(g->log_fd, false, g->args->debug ? LOG_DEBUG : LOG_WARN, "gofer");
+	g->log_fd = g->args->log_fd;
+	if (g->log_fd < 0) {
+		g->log_fd = null_fd;
+		log_setup(null_fd, false, LOG_ERROR, "gofer");
+	}
 	tzset();  /* or the first log line opens /etc/localtime */
 	setsid(); /* not in the terminal's process group */
 	umask(0); /* modes are exactly those that requests name */

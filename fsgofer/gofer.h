@@ -30,14 +30,23 @@ struct gofer_mount {
 	bool noexec;	/* mappings with PROT_EXEC are then refused by the host as well */
 };
 
+/* Where something will be mounted in the root file system (not in another mount). */
+struct gofer_mountpoint {
+	const char *path; /* in the container */
+	size_t mount; /* the index of the tree that goes there, 0: something else, a directory */
+};
+
 struct gofer_args {
 	const struct gofer_mount *mounts;
 	size_t mount_count; /* 1 to GOFER_MOUNT_MAX */
+	/* Made before a read-only root becomes read-only; unused if it isn't. */
+	const struct gofer_mountpoint *mountpoints;
+	size_t mountpoint_count;
 	const int *sockets; /* SOCK_SEQPACKET ends, a serving thread each */
 	size_t socket_count;
 	int ready_fd; /* the pipe that gofer_wait_ready reads at its other end */
-	int log_fd;   /* for warnings about hostile messages; -1: none */
-	bool debug;   /* log each request too */
+	/* Where base/log.h of the caller writes, kept; -1: the gofer logs nothing. */
+	int log_fd;
 };
 
 #define GOFER_MOUNT_MAX 1024

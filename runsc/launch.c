@@ -131,6 +131,36 @@ static struct gofer_mount *make_gofer_mounts(const struct oci_spec *spec, size_t
 	return list;
 }
 
+/* Whether `path` lies in the directory `dir`, by name. */
+static bool is_below(const char *path, const char *dir)
+{
+	size_t size = strlen(dir);
+
+	while (size && dir[size - 1] == '/')
+		size--;
+	return !strncmp(path, dir, size) && path[size] == '/' && path[size + 1];
+}
+
+/* Mount points that lie in the root file system, not in what another mount puts there. */
+static struct gofer_mountpoint *make_gofer_mountpoints(const struct oci_spec *spec,
+						       size_t *ret_count)
+{
+	struct gofer_mountpoint *list = xcalloc(spec->mount_count + 1, sizeof(*list));
+	size_t count = 0;
+
+	for (size_t i = 0; i < spec->mount_count; i++) {
+		const struct oci_mount *m = &spec->mounts[i];
+		bool in_root = true;
+
+		for (size_t j = 0; j < i && in_root; j++)
+			in_root = !is_below(m->destination, spec->mounts[j].destination);
+		if (in_root)
+			list[count++] = (struct gofer_mountpoint){m->destination, m->gofer_index};
+	}
+	*ret_count = count;
+	return list;
+}
+
 /* Says that it is there, then waits to be let go; the parent's death ends it. */
 static void gofer_park(const struct launch *l, int go_fd, int ready_fd)
 {
@@ -155,7 +185,6 @@ static void __noreturn gofer_child(const struct launch *l, const int *sockets, i
 	    .socket_count = SANDBOX_GOFER_CONNECTIONS,
 	    .ready_fd = ready_fd,
 	    .log_fd = log,
-	    .debug = l->options->debug,
 	};
 
 	reset_process("runsc-gofer");
@@ -168,6 +197,7 @@ static void __noreturn gofer_child(const struct launch *l, const int *sockets, i
 	log_setup(log, l->options->log_json, l->options->log_level, "gofer");
 	gofer_park(l, go_fd, ready_fd);
 	args.mounts = make_gofer_mounts(l->spec, &args.mount_count);
+	args.mountpoints = make_gofer_mountpoints(l->spec, &args.mountpoint_count);
 	_exit(gofer_main(&args));
 }
 

@@ -46,7 +46,8 @@ static void make_file(const char *dir, const char *name, const char *text)
 }
 
 /* Starts a gofer over the given mounts. */
-static void start(const struct gofer_mount *mounts, size_t count)
+static void start_with(const struct gofer_mount *mounts, size_t count,
+		       const struct gofer_mountpoint *points, size_t point_count)
 {
 	int ends[GOFER_CONNECTIONS], ready[2];
 
@@ -62,6 +63,8 @@ static void start(const struct gofer_mount *mounts, size_t count)
 	if (f.pid == 0) {
 		const struct gofer_args args = {.mounts = mounts,
 						.mount_count = count,
+						.mountpoints = points,
+						.mountpoint_count = point_count,
 						.sockets = ends,
 						.socket_count = GOFER_CONNECTIONS,
 						.ready_fd = ready[1],
@@ -73,6 +76,11 @@ static void start(const struct gofer_mount *mounts, size_t count)
 		close(ends[i]);
 	f.ready = gofer_wait_ready(ready[0], f.error, sizeof(f.error));
 	close(ready[0]);
+}
+
+static void start(const struct gofer_mount *mounts, size_t count)
+{
+	start_with(mounts, count, NULL, 0);
 }
 
 /* Hangs up; the gofer's wait status. */
@@ -264,6 +272,35 @@ static void mounts_are_as_asked(void **state)
 	assert_int_equal(stop(), 0);
 }
 
+/* A read-only root gets its mount points first, and only inside of itself. */
+static void makes_mountpoints(void **state)
+{
+	char file[96], path[128];
+	const struct gofer_mount mounts[] = {{.source = f.root, .readonly = true},
+					     {.source = file}};
+	const struct gofer_mountpoint points[] = {
+	    {"/a/b/c", 0}, {"//up/made", 0}, {"/a/file", 1}, {"/dangling/x", 0}, {"/file", 1}};
+	uint64_t root;
+	struct stat st;
+
+	(void)state;
+	snprintf(file, sizeof(file), "%s/inside", f.extra);
+	snprintf(path, sizeof(path), "%s/up", f.root);
+	assert_int_equal(symlink("../../../..", path), 0);
+	snprintf(path, sizeof(path), "%s/dangling", f.root);
+	assert_int_equal(symlink("/nowhere", path), 0);
+	start_with(mounts, 2, points, 5);
+	assert_int_equal(f.ready, 0);
+	root = attached(0);
+	assert_true(walk_to(&f.m, f.socks[0], root, "a/b/c") != 0);
+	assert_true(walk_to(&f.m, f.socks[0], root, "a/file") != 0);
+	assert_true(walk_to(&f.m, f.socks[0], root, "made") != 0);
+	assert_int_equal(stat("/made", &st), -1);
+	assert_int_equal(stat("/nowhere", &st), -1);
+	assert_int_equal(make(&f.m, f.socks[0], GOFER_MKDIR, root, "no", 0755), -EROFS);
+	assert_int_equal(stop(), 0);
+}
+
 static void link_of(const char *what, char *ret, size_t size)
 {
 	char path[64];
@@ -378,8 +415,9 @@ static void death_hangs_up(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    T(serves_everything),	T(mounts_are_as_asked),	      T(is_confined),
-	    T(reports_what_is_missing), T(reports_missing_privilege), T(death_hangs_up),
+	    T(serves_everything), T(mounts_are_as_asked),     T(makes_mountpoints),
+	    T(is_confined),	  T(reports_what_is_missing), T(reports_missing_privilege),
+	    T(death_hangs_up),
 	};
 
 	if (geteuid() != 0) {

@@ -19,7 +19,8 @@ GOFER_SERVER_SRCS := fsgofer/server.c fsgofer/handles.c fsgofer/names.c fsgofer/
 	fsgofer/xattrs.c fsgofer/readdir.c
 UNIT_gofer_protocol := fsgofer/handles.c
 UNIT_gofer_server := $(GOFER_SERVER_SRCS)
-UNIT_gofer_process := $(GOFER_SERVER_SRCS) fsgofer/gofer.c fsgofer/confine.c fsgofer/filter.c
+UNIT_gofer_process := $(GOFER_SERVER_SRCS) fsgofer/gofer.c fsgofer/confine.c \
+	fsgofer/mountpoints.c fsgofer/filter.c
 UNIT_LIBS_gofer_process := -lseccomp
 UNIT_loader := sentry/mm/mm.c sentry/mm/vma.c sentry/mm/area.c sentry/loader/elf.c \
 	sentry/loader/script.c sentry/loader/stack.c sentry/loader/creds.c sentry/loader/load.c

@@ -166,7 +166,8 @@ struct host_process *process_create_locked(struct platform *p, pid_t pid, struct
 	process->pid = pid;
 	list_init(&process->threads);
 	list_add_tail(&mm->processes, &process->mm_link);
-	atomic_store(&mm->vm_pid, pid);
+	if (atomic_load(&mm->vm_pid) == 0) /* a vfork child comes and goes */
+		atomic_store(&mm->vm_pid, pid);
 	idmap_set(&p->pids, (uint32_t)pid, process);
 	p->processes++;
 	return process;

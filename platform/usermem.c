@@ -54,32 +54,54 @@ static void note_written(struct window *w, uint32_t at, uint32_t size)
 	w->high = MAX(w->high, at + size);
 }
 
-/* Where the host gives us no access to the process: nothing can be copied. */
-static size_t vm_denied(struct platform_mm *mm, int err)
+static ssize_t vm_call(pid_t pid, uint64_t va, void *buf, size_t size, bool write)
 {
-	if (err == EPERM)
-		log_debug(LOGC_PLATFORM, "process_vm access to %d denied",
-			  atomic_load(&mm->vm_pid));
-	return 0;
+	struct iovec local = {buf, size}, remote = {(void *)va, size}; /* NOLINT: a guest address */
+	ssize_t n = write ? process_vm_writev(pid, &local, 1, &remote, 1, 0)
+			  : process_vm_readv(pid, &local, 1, &remote, 1, 0);
+
+	return n < 0 ? -errno : n;
+}
+
+/*
+ * The memory is there as long as one of its processes is, but the one that we asked for it may be
+ * on its way out: after it in the list there is perhaps another. 0: none.
+ */
+static pid_t next_process(struct platform_mm *mm, pid_t gone)
+{
+	struct host_process *process;
+	pid_t pid = 0;
+	bool found = false;
+
+	mutex_lock(&mm->p->lock);
+	list_for_each (process, &mm->processes, mm_link) {
+		if (found) {
+			pid = process->pid;
+			break;
+		}
+		found = process->pid == gone;
+	}
+	mutex_unlock(&mm->p->lock);
+	return pid;
 }
 
 static size_t vm_copy(struct platform_thread *t, struct platform_mm *mm, uint64_t va, void *buf,
 		      size_t size, bool write)
 {
-	struct iovec local = {buf, size}, remote = {(void *)va, size}; /* NOLINT: a guest address */
 	pid_t pid = t && t->process ? t->process->pid : atomic_load(&mm->vm_pid);
-	ssize_t n;
+	ssize_t n = -ESRCH;
 
-	if (va >= PLATFORM_GUEST_MAX || size == 0 || pid == 0)
+	if (va >= PLATFORM_GUEST_MAX || size == 0)
 		return 0;
-	if (write) {
+	if (write)
 		count_stat(mm->p, vm_writes);
-		n = process_vm_writev(pid, &local, 1, &remote, 1, 0);
-	} else {
+	else
 		count_stat(mm->p, vm_reads);
-		n = process_vm_readv(pid, &local, 1, &remote, 1, 0);
-	}
-	return n < 0 ? vm_denied(mm, errno) : (size_t)n;
+	for (; pid && n == -ESRCH; pid = next_process(mm, pid))
+		n = vm_call(pid, va, buf, size, write);
+	if (n == -EPERM)
+		log_debug(LOGC_PLATFORM, "process_vm access is denied");
+	return n < 0 ? 0 : (size_t)n;
 }
 
 size_t platform_read(struct platform_thread *t, struct platform_mm *mm, uint64_t va, void *buf,

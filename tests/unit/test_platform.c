@@ -63,6 +63,7 @@ PROGRAM_TEST(thousand_forks, P_FORKS, 1000)
 PROGRAM_TEST(five_hundred_threads, P_THREADS, 500)
 PROGRAM_TEST(forks_in_threads, P_FORK_IN_THREAD, 0)
 PROGRAM_TEST(vforks, P_VFORK, 0)
+PROGRAM_TEST(reads_beside_vforks, P_VFORK_READS, 0)
 PROGRAM_TEST(atomics, P_ATOMIC, 0)
 PROGRAM_TEST(fs_base, P_FS, 0)
 PROGRAM_TEST(vdso, P_VDSO, 0)
@@ -167,6 +168,7 @@ int main(void)
 	    cmocka_unit_test(vsyscall),
 	    cmocka_unit_test(fork_and_wait),
 	    cmocka_unit_test(vforks),
+	    cmocka_unit_test(reads_beside_vforks),
 	    cmocka_unit_test(five_hundred_threads),
 	    cmocka_unit_test(forks_in_threads),
 	    cmocka_unit_test(thousand_forks),

@@ -265,6 +265,25 @@ static void p_vfork(void)
 	}
 }
 
+/* The memory is read from outside all the time while processes that share it come and go. */
+static void reader(long arg)
+{
+	(void)arg;
+	while (!handler_runs)
+		if (CALL(G_SLOW_IN, "abc", 3) != 'a' + 'b' + 'c')
+			CALL(G_DONE, __LINE__);
+	CALL(G_EXIT);
+}
+
+static void p_vfork_reads(void)
+{
+	EXPECT(CALL(G_THREAD, reader, 0, stack_top(2)) > 0);
+	for (int i = 1; i < 200; i++)
+		EXPECT(CALL(G_VFORK, vfork_main, i, stack_top(1)) > 0);
+	handler_runs = 1;
+	EXPECT(CALL(G_WAIT, 1) == 0);
+}
+
 static void p_atomic(void)
 {
 	counter = 5;
@@ -428,6 +447,8 @@ static void run(long program, long arg, long arg2)
 		return p_fork_in_thread();
 	case P_VFORK:
 		return p_vfork();
+	case P_VFORK_READS:
+		return p_vfork_reads();
 	case P_ATOMIC:
 		return p_atomic();
 	case P_FS:

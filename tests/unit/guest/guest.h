@@ -51,6 +51,7 @@ enum guest_program {
 	P_THREADS, /* (count) */
 	P_FORK_IN_THREAD,
 	P_VFORK,
+	P_VFORK_READS,
 	P_ATOMIC,
 	P_FS,
 	P_VDSO,

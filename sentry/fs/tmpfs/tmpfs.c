@@ -86,8 +86,10 @@ int tmpfs_inode_new(struct super_block *sb, struct inode *dir, uint32_t mode, co
 	set_owner(i, dir, c);
 	if (ABI_S_ISREG(mode))
 		ti->content.fd = ti->content.read_fd = -1;
-	if (ABI_S_ISDIR(mode))
+	if (ABI_S_ISDIR(mode)) {
 		i->nlink = 2;
+		i->size = 2 * DIR_ENTRY_SIZE;
+	}
 	*ret = i;
 	return 0;
 }

@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Pipes: the ring, atomicity, ends, wake-ups; and epoll on them. */
+#include <pthread.h>
+
+#include "abi/poll.h"
+#include "sentry/fs/pipe/pipe.h"
+#include "sentry/vfs/epoll.h"
+#include "tests/unit/fake_task.h"
+
+static struct fake *F;
+static struct task *T;
+static struct file *ends[2];
+
+static int setup(void **state)
+{
+	(void)state;
+	F = fake_new(NULL);
+	T = &F->task;
+	return pipe_new(T, 0, ends);
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	file_put(ends[0]);
+	file_put(ends[1]);
+	fake_free(F);
+	return 0;
+}
+
+static void bytes_come_in_order(void **state)
+{
+	unsigned char buf[5000];
+	unsigned wrote = 0, got = 0;
+	ssize_t done;
+
+	(void)state;
+	/* Odd sizes, so that the ring wraps everywhere. */
+	for (int i = 0; i < 2000; i++) {
+		size_t n = 1 + (size_t)(i * 37 % 4999);
+
+		for (size_t j = 0; j < n; j++)
+			buf[j] = (unsigned char)(wrote + j);
+		done = fake_write(ends[1], buf, n);
+		wrote += done > 0 ? (unsigned)done : 0;
+		done = fake_read(ends[0], buf, 1 + (size_t)(i * 53 % 4999));
+		for (ssize_t j = 0; j < done; j++)
+			assert_int_equal(buf[j], (unsigned char)(got + j));
+		got += done > 0 ? (unsigned)done : 0;
+	}
+	assert_true(wrote > 1000000);
+}
+
+static void small_writes_are_whole(void **state)
+{
+	char buf[65536] = {0};
+
+	(void)state;
+	assert_int_equal(fake_read(ends[0], buf, 1), -EAGAIN);
+	assert_int_equal(fake_write(ends[1], buf, 65536 - 100), 65536 - 100);
+	assert_int_equal(fake_write(ends[1], buf, 101), -EAGAIN);
+	assert_int_equal(fake_write(ends[1], buf, 4096), -EAGAIN);
+	/* A larger one isn't atomic and takes what room there is. */
+	assert_int_equal(fake_write(ends[1], buf, 4097), 100);
+	assert_int_equal(fake_write(ends[1], buf, 4097), -EAGAIN);
+	assert_int_equal(vfs_poll(ends[1], NULL), 0);
+	assert_int_equal(fake_read(ends[0], buf, 4095), 4095);
+	assert_int_equal(vfs_poll(ends[1], NULL), 0);
+	assert_int_equal(fake_read(ends[0], buf, 1), 1);
+	assert_int_equal(vfs_poll(ends[1], NULL), ABI_POLLOUT | ABI_POLLWRNORM);
+}
+
+static void ends_that_go(void **state)
+{
+	char buf[8];
+
+	(void)state;
+	assert_int_equal(fake_write(ends[1], "ab", 2), 2);
+	file_put(ends[1]);
+	assert_int_equal(vfs_poll(ends[0], NULL), ABI_POLLIN | ABI_POLLRDNORM | ABI_POLLHUP);
+	assert_int_equal(fake_read(ends[0], buf, 8), 2);
+	assert_int_equal(fake_read(ends[0], buf, 8), 0);
+	assert_int_equal(vfs_poll(ends[0], NULL), ABI_POLLHUP);
+	file_put(ends[0]);
+	assert_int_equal(pipe_new(T, 0, ends), 0);
+	file_put(ends[0]);
+	assert_int_equal(fake_write(ends[1], "x", 1), -EPIPE);
+	assert_int_equal(vfs_poll(ends[1], NULL), ABI_POLLOUT | ABI_POLLWRNORM | ABI_POLLERR);
+	ends[0] = NULL;
+}
+
+static void sizes(void **state)
+{
+	struct pipe *p = pipe_of(ends[0]);
+	char buf[10000] = {0};
+
+	(void)state;
+	assert_int_equal(pipe_size(p), 65536);
+	assert_int_equal(pipe_set_size(p, 5000), 8192);
+	assert_int_equal(fake_write(ends[1], buf, 10000), 8192);
+	assert_int_equal(pipe_set_size(p, 4096), -EBUSY);
+	assert_int_equal(pipe_set_size(p, 0), -EINVAL);
+	assert_int_equal(pipe_set_size(p, PIPE_SIZE_MAX + 1), -EPERM);
+	assert_int_equal(pipe_set_size(p, 1 << 20), 1 << 20);
+	assert_int_equal(fake_write(ends[1], buf, 10000), 10000);
+	assert_int_equal(pipe_peek(p, 8192, buf, 100), 100);
+	pipe_consume(p, 8192);
+	assert_int_equal(fake_read(ends[0], buf, 10000), 10000);
+}
+
+/* ---- wake-ups ---- */
+
+struct counter {
+	struct wait_entry entry;
+	unsigned woken;
+};
+
+static bool count_wake(struct wait_entry *e, uint32_t events)
+{
+	(void)events;
+	container_of(e, struct counter, entry)->woken++;
+	return true;
+}
+
+struct counter_table {
+	struct poll_table pt;
+	struct counter *counter;
+};
+
+static void add_counter(struct poll_table *pt, struct file *f, struct waitqueue *wq)
+{
+	(void)f;
+	waitqueue_add(wq, &container_of(pt, struct counter_table, pt)->counter->entry);
+}
+
+static void watch(struct file *f, struct counter *c)
+{
+	struct counter_table t = {{.add = add_counter}, c};
+
+	*c = (struct counter){.entry = {.mask = ~0u, .func = count_wake}};
+	vfs_poll(f, &t.pt);
+}
+
+static void writers_are_woken_once(void **state)
+{
+	char buf[65536] = {0};
+	struct counter c;
+
+	(void)state;
+	assert_int_equal(fake_write(ends[1], buf, sizeof(buf)), sizeof(buf));
+	watch(ends[1], &c);
+	for (int i = 0; i < 65536; i++)
+		assert_int_equal(fake_read(ends[0], buf, 1), 1);
+	assert_int_equal(c.woken, 1);
+	waitqueue_remove(&c.entry);
+}
+
+static void readers_are_woken_when_it_was_empty(void **state)
+{
+	char buf[16];
+	struct counter c;
+
+	(void)state;
+	watch(ends[0], &c);
+	assert_int_equal(fake_write(ends[1], "x", 1), 1);
+	assert_int_equal(c.woken, 1);
+	assert_int_equal(fake_read(ends[0], buf, 16), 1);
+	assert_int_equal(fake_write(ends[1], "x", 1), 1);
+	assert_int_equal(c.woken, 2);
+	waitqueue_remove(&c.entry);
+}
+
+static void fifos(void **state)
+{
+	struct file *r, *w;
+
+	(void)state;
+	assert_int_equal(vfs_mknod(T, ABI_AT_FDCWD, "p", ABI_S_IFIFO | 0644, 0), 0);
+	assert_int_equal(fake_open_error(T, "p", ABI_O_WRONLY | ABI_O_NONBLOCK), -ENXIO);
+	r = fake_open(T, "p", ABI_O_RDONLY | ABI_O_NONBLOCK);
+	/* No writer yet: nothing, but not hung up. */
+	assert_int_equal(vfs_poll(r, NULL), 0);
+	w = fake_open(T, "p", ABI_O_WRONLY | ABI_O_NONBLOCK);
+	assert_int_equal(pipe_wait_open(T, w), 0);
+	assert_int_equal(fake_write(w, "x", 1), 1);
+	file_put(w);
+	assert_int_equal(vfs_poll(r, NULL), ABI_POLLIN | ABI_POLLRDNORM | ABI_POLLHUP);
+	file_put(r);
+	r = fake_open(T, "p", ABI_O_RDWR);
+	assert_int_equal(vfs_poll(r, NULL), ABI_POLLOUT | ABI_POLLWRNORM);
+	file_put(r);
+}
+
+/* ---- epoll ---- */
+
+static struct file *new_epoll(void)
+{
+	struct file *ep;
+
+	assert_int_equal(epoll_new(T, 0, &ep), 0);
+	return ep;
+}
+
+static int ctl(struct file *ep, int op, struct file *f, uint32_t events)
+{
+	struct abi_epoll_event e = {events, 42};
+
+	return epoll_ctl_file(ep, op, 7, f, &e);
+}
+
+static int ready(struct file *ep)
+{
+	struct abi_epoll_event e[4];
+	int n = epoll_collect(ep, e, 4);
+
+	for (int i = 0; i < n; i++)
+		assert_int_equal(e[i].data, 42);
+	return n ? (int)e[0].events : 0;
+}
+
+static void level_triggered(void **state)
+{
+	struct file *ep = new_epoll();
+	char buf[8];
+
+	(void)state;
+	assert_int_equal(ctl(ep, ABI_EPOLL_CTL_ADD, ends[0], ABI_POLLIN), 0);
+	assert_int_equal(ctl(ep, ABI_EPOLL_CTL_ADD, ends[0], ABI_POLLIN), -EEXIST);
+	assert_int_equal(ready(ep), 0);
+	fake_write(ends[1], "xy", 2);
+	assert_int_equal(ready(ep), ABI_POLLIN);
+	assert_int_equal(ready(ep), ABI_POLLIN);
+	fake_read(ends[0], buf, 8);
+	assert_int_equal(ready(ep), 0);
+	assert_int_equal(ctl(ep, ABI_EPOLL_CTL_MOD, ends[0], 0), 0);
+	fake_write(ends[1], "x", 1);
+	assert_int_equal(ready(ep), 0);
+	assert_int_equal(ctl(ep, ABI_EPOLL_CTL_MOD, ends[0], ABI_POLLIN), 0);
+	assert_int_equal(ready(ep), ABI_POLLIN);
+	assert_int_equal(ctl(ep, ABI_EPOLL_CTL_DEL, ends[0], 0), 0);
+	assert_int_equal(ctl(ep, ABI_EPOLL_CTL_DEL, ends[0], 0), -ENOENT);
+	assert_int_equal(ready(ep), 0);
+	file_put(ep);
+}
+
+static void edge_triggered_and_oneshot(void **state)
+{
+	struct file *ep = new_epoll();
+
+	(void)state;
+	assert_int_equal(ctl(ep, ABI_EPOLL_CTL_ADD, ends[0], ABI_POLLIN | ABI_EPOLLET), 0);
+	fake_write(ends[1], "x", 1);
+	assert_int_equal(ready(ep), ABI_POLLIN);
+	assert_int_equal(ready(ep), 0);
+	/* More arrives: news, although the pipe wasn't empty. */
+	fake_write(ends[1], "x", 1);
+	assert_int_equal(ready(ep), ABI_POLLIN);
+	assert_int_equal(ctl(ep, ABI_EPOLL_CTL_MOD, ends[0], ABI_POLLIN | ABI_EPOLLONESHOT), 0);
+	assert_int_equal(ready(ep), ABI_POLLIN);
+	fake_write(ends[1], "x", 1);
+	assert_int_equal(ready(ep), 0);
+	assert_int_equal(ctl(ep, ABI_EPOLL_CTL_MOD, ends[0], ABI_POLLIN | ABI_EPOLLONESHOT), 0);
+	assert_int_equal(ready(ep), ABI_POLLIN);
+	file_put(ep);
+}
+
+static void nested_instances(void **state)
+{
+	struct file *ep[7];
+	struct counter c;
+
+	(void)state;
+	for (int i = 0; i < 7; i++)
+		ep[i] = new_epoll();
+	assert_int_equal(ctl(ep[0], ABI_EPOLL_CTL_ADD, ends[0], ABI_POLLIN), 0);
+	assert_int_equal(ctl(ep[0], ABI_EPOLL_CTL_ADD, ep[0], ABI_POLLIN), -EINVAL);
+	assert_int_equal(ctl(ep[1], ABI_EPOLL_CTL_ADD, ep[0], ABI_POLLIN), 0);
+	assert_int_equal(ctl(ep[0], ABI_EPOLL_CTL_ADD, ep[1], ABI_POLLIN), -ELOOP);
+	assert_int_equal(ctl(ep[2], ABI_EPOLL_CTL_ADD, ep[1], ABI_POLLIN), 0);
+	assert_int_equal(ctl(ep[0], ABI_EPOLL_CTL_ADD, ep[2], ABI_POLLIN), -ELOOP);
+	watch(ep[2], &c);
+	fake_write(ends[1], "x", 1);
+	assert_int_equal(c.woken, 1);
+	assert_int_equal(ready(ep[2]), ABI_POLLIN);
+	assert_int_equal(ready(ep[0]), ABI_POLLIN);
+	waitqueue_remove(&c.entry);
+	for (int i = 3; i < 6; i++)
+		assert_int_equal(ctl(ep[i], ABI_EPOLL_CTL_ADD, ep[i - 1], ABI_POLLIN), 0);
+	assert_int_equal(ctl(ep[6], ABI_EPOLL_CTL_ADD, ep[5], ABI_POLLIN), -ELOOP);
+	for (int i = 0; i < 7; i++)
+		file_put(ep[i]);
+}
+
+static void watched_files_that_end(void **state)
+{
+	struct file *ep = new_epoll();
+
+	(void)state;
+	assert_int_equal(ctl(ep, ABI_EPOLL_CTL_ADD, ends[0], ABI_POLLIN), 0);
+	fake_write(ends[1], "x", 1);
+	file_put(ends[0]);
+	ends[0] = NULL;
+	assert_int_equal(ready(ep), 0);
+	file_put(ep);
+}
+
+/* ---- threads: files and instances that end at the same time ---- */
+
+static void *end_files(void *arg)
+{
+	struct file **f = arg;
+
+	for (int i = 0; i < 200; i++) {
+		fake_write(f[2 * i + 1], "x", 1);
+		file_put(f[2 * i]);
+		file_put(f[2 * i + 1]);
+	}
+	return NULL;
+}
+
+static void *collect_then_end(void *arg)
+{
+	for (int i = 0; i < 50; i++)
+		ready(arg);
+	file_put(arg);
+	return NULL;
+}
+
+static void ends_race(void **state)
+{
+	static struct file *files[400];
+	struct file *ep = new_epoll();
+	pthread_t a, b;
+
+	(void)state;
+	for (int i = 0; i < 200; i++) {
+		assert_int_equal(pipe_new(T, 0, &files[2 * i]), 0);
+		assert_int_equal(ctl(ep, ABI_EPOLL_CTL_ADD, files[2 * i], ABI_POLLIN), 0);
+	}
+	pthread_create(&a, NULL, end_files, files);
+	pthread_create(&b, NULL, collect_then_end, ep);
+	pthread_join(a, NULL);
+	pthread_join(b, NULL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_setup_teardown(bytes_come_in_order, setup, teardown),
+	    cmocka_unit_test_setup_teardown(small_writes_are_whole, setup, teardown),
+	    cmocka_unit_test_setup_teardown(ends_that_go, setup, teardown),
+	    cmocka_unit_test_setup_teardown(sizes, setup, teardown),
+	    cmocka_unit_test_setup_teardown(writers_are_woken_once, setup, teardown),
+	    cmocka_unit_test_setup_teardown(readers_are_woken_when_it_was_empty, setup, teardown),
+	    cmocka_unit_test_setup_teardown(fifos, setup, teardown),
+	    cmocka_unit_test_setup_teardown(level_triggered, setup, teardown),
+	    cmocka_unit_test_setup_teardown(edge_triggered_and_oneshot, setup, teardown),
+	    cmocka_unit_test_setup_teardown(nested_instances, setup, teardown),
+	    cmocka_unit_test_setup_teardown(watched_files_that_end, setup, teardown),
+	    cmocka_unit_test_setup_teardown(ends_race, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

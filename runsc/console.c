@@ -90,6 +90,7 @@ struct error *relay_begin(struct relay *r, struct console *c)
 	cfmakeraw(&raw);
 	if (tcsetattr(r->terminal_in, TCSANOW, &raw) < 0)
 		return error_errno(errno, "making the terminal raw");
+	r->raw = true;
 	r->master = c->master;
 	c->master = -1;
 	fcntl(r->master, F_SETFL, O_NONBLOCK);
@@ -132,8 +133,7 @@ static void write_input(struct relay *r)
 		memmove(r->pending, r->pending + n, r->pending_size - (size_t)n);
 		r->pending_size -= (size_t)n;
 	} else if (n < 0 && errno != EAGAIN && errno != EINTR) {
-		r->pending_size = 0;
-		r->input_ended = true;
+		r->pending_size = 0; /* the slave is closed: the end is near */
 	}
 }
 
@@ -150,10 +150,24 @@ static bool read_output(struct relay *r)
 	return false;
 }
 
+/* Nobody is at our terminal any more (in raw mode it has no other end): nobody is at the
+ * container's, which sees its side hang up. */
+static void hang_up(struct relay *r)
+{
+	close(r->master);
+	r->master = -1;
+	r->output_ended = true;
+	r->pending_size = 0;
+}
+
 void relay_handle(struct relay *r, const struct pollfd fds[2])
 {
 	if (fds[0].revents)
 		read_input(r);
+	if (r->input_ended && r->master >= 0) {
+		hang_up(r);
+		return;
+	}
 	if (r->pending_size)
 		write_input(r);
 	if (fds[1].revents & (POLLIN | POLLHUP | POLLERR))
@@ -164,10 +178,10 @@ void relay_end(struct relay *r)
 {
 	while (r->master >= 0 && !r->output_ended && read_output(r))
 		;
-	if (r->master >= 0) {
+	if (r->master >= 0)
 		close(r->master);
+	if (r->raw)
 		tcsetattr(r->terminal_in, TCSANOW, &r->saved);
-	}
 	if (r->owns_terminal && r->terminal_in >= 0)
 		close(r->terminal_in);
 	r->master = r->terminal_in = -1;

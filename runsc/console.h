@@ -32,6 +32,7 @@ struct error *console_send(const struct console *c, const char *path) __must_che
 struct relay {
 	int terminal_in, terminal_out; /* borrowed but for a terminal_in that was opened */
 	bool owns_terminal;
+	bool raw; /* saved is to be restored */
 	int master;
 	struct termios saved;
 	bool input_ended, output_ended;

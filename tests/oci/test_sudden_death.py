@@ -66,7 +66,7 @@ def stub_of_the_first_process(box):
         for stub in stubs:
             kill(stub)
         # The spares and the zygote went too; whatever the sentry makes of that, it must not hang.
-        box.ok("kill", box.id, "KILL")
+        box.runsc("kill", box.id, "KILL")
         all_gone(box, pid, gofer_pid, stubs)
 
 

@@ -54,7 +54,7 @@ struct vma {
 	struct file *file;   /* reference or NULL */
 	uint64_t offset;     /* in the file, bytes */
 	const char *name;    /* "[heap]", "[stack]", "[vdso]" or NULL; literal */
-	/* more in vma.h */
+			     /* more in vma.h */
 };
 
 /* Where things are, for auxv-like users and /proc/pid/stat. [m] mm.lock */

@@ -99,16 +99,16 @@ SUITES_ALL := $(patsubst tests/%/run,%,$(wildcard tests/*/run))
 
 .PHONY: check check-all
 check: all tests-built rootfs ## lint and the quick tests (as root); ends with one line of sums
-	@MAKE='$(MAKE)' MODE=$(MODE) O=$(abspath $(O)) CACHE=$(abspath $(CACHE)) \
+	@MAKE='$(MAKE) O=$(O) CC=$(CC)' MODE=$(MODE) O=$(abspath $(O)) CACHE=$(abspath $(CACHE)) \
 		tools/check lint unit $(SUITES)
 check-all: all tests-built rootfs ## all tests there are
-	@MAKE='$(MAKE)' MODE=$(MODE) O=$(abspath $(O)) CACHE=$(abspath $(CACHE)) \
+	@MAKE='$(MAKE) O=$(O) CC=$(CC)' MODE=$(MODE) O=$(abspath $(O)) CACHE=$(abspath $(CACHE)) \
 		tools/check lint unit $(SUITES_ALL)
 
 .PHONY: tests-built $(SUITES_ALL:%=check-%)
 tests-built: $(UNIT_TESTS:%=$(O)/tests/unit/%) $(COMPAT_PROGRAMS)
 $(SUITES_ALL:%=check-%): check-%: all tests-built rootfs-busybox ## one suite: check-compat, check-oci, ...
-	@MAKE='$(MAKE)' MODE=$(MODE) O=$(abspath $(O)) CACHE=$(abspath $(CACHE)) tools/check $*
+	@MAKE='$(MAKE) O=$(O) CC=$(CC)' MODE=$(MODE) O=$(abspath $(O)) CACHE=$(abspath $(CACHE)) tools/check $*
 
 .PHONY: bench
 bench: all tests-built rootfs-busybox ## native, cvisor: the rows of the budget that can be measured

@@ -46,7 +46,7 @@ struct task;
 #define PAGE_ALIGN_DOWN(x) ((x) & ~(PAGE_SIZE - 1))
 #define PAGE_ALIGN_UP(x)   (((x) + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1))
 
-/* One mapping, as callers see it. */
+/* One mapping, as callers see it; vma.h has the rest. */
 struct vma {
 	uint64_t start, end; /* bytes, page aligned */
 	uint32_t prot;	     /* ABI_PROT_* */
@@ -54,7 +54,6 @@ struct vma {
 	struct file *file;   /* reference or NULL */
 	uint64_t offset;     /* in the file, bytes */
 	const char *name;    /* "[heap]", "[stack]", "[vdso]" or NULL; literal */
-			     /* more in vma.h */
 };
 
 /* Where things are, for auxv-like users and /proc/pid/stat. [m] mm.lock */

@@ -52,7 +52,7 @@ static int load(struct file *f, const char *name, const char **argv, const char 
 static int load_path(const char *path, const char **argv, const char **envp,
 		     struct exec_image *image)
 {
-	struct file *f;
+	struct file *f = NULL;
 	int err = loader_open(&fake_task, 0, path, 0, &f);
 
 	assert_int_equal(err, 0);

@@ -100,6 +100,7 @@ static const struct rule rules[] = {
     ANY(recvmsg, "gofer replies with descriptors"),
     ANY(sendto, "gofer requests, control replies"),
     ANY(recvfrom, "control requests"),
+    ANY(shutdown, "the connection of a gofer that broke the protocol"),
     ANY(accept4, "control socket"),
     ANY(getsockopt, "credentials of control clients"),
     ANY(setsockopt, "receive time-out of control clients"),

@@ -21,6 +21,7 @@
 #include "platform/platform.h"
 #include "runsc/boot.h"
 #include "runsc/control.h"
+#include "sentry/fs/gofer/gofer_fs.h"
 #include "sentry/kernel/cputime.h"
 #include "sentry/kernel/cred.h"
 #include "sentry/kernel/kernel.h"
@@ -207,6 +208,7 @@ void boot_stats(struct boot *b, struct strbuf *out)
 	ROW(memops);
 	ROW(addfds);
 #undef ROW
+	gofer_client_report(b->gofer, out);
 	for (int i = 0; i < OBJ_KINDS; i++)
 		strbuf_addf(out, "objects_%s %" PRId64 "\n", object_kind_name(i), object_live(i));
 	unsupported_report(out);

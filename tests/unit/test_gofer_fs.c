@@ -199,7 +199,7 @@ static ssize_t write_text(struct file *file, const char *text, int64_t pos)
 
 static unsigned long long requests(void)
 {
-	return atomic_load(&f.client->request_count);
+	return gofer_request_count(f.client);
 }
 
 static struct inode *root_inode(void)

@@ -12,6 +12,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/strbuf.h"
 #include "sentry/kernel/lockorder.h"
 #include "sentry/kernel/task_block.h"
 
@@ -212,7 +213,7 @@ struct gofer_rpc *rpc_begin(struct gofer_client *c, enum gofer_type type, size_t
 	worker_going_long();
 	rpc = take_connection(c, true);
 	set_request(rpc, type, req_size);
-	atomic_fetch_add_explicit(&c->request_count, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&c->requests[type], 1, memory_order_relaxed);
 	return rpc;
 }
 
@@ -279,6 +280,53 @@ void rpc_end(struct gofer_rpc *rpc)
 	rpc->fd = -1;
 	send_clunks(rpc);
 	give_connection(rpc);
+}
+
+/* ---- counters ---- */
+
+uint64_t gofer_request_count(const struct gofer_client *c)
+{
+	uint64_t sum = 0;
+
+	for (int type = 0; type < GOFER_TYPE_COUNT; type++)
+		sum += atomic_load_explicit(&c->requests[type], memory_order_relaxed);
+	return sum;
+}
+
+void gofer_client_report(const struct gofer_client *c, struct strbuf *out)
+{
+	static const char *const names[GOFER_TYPE_COUNT] = {[GOFER_ATTACH] = "attach",
+							    [GOFER_WALK] = "walk",
+							    [GOFER_LOOKUP] = "lookup",
+							    [GOFER_OPEN] = "open",
+							    [GOFER_CREATE] = "create",
+							    [GOFER_TMPFILE] = "tmpfile",
+							    [GOFER_MKDIR] = "mkdir",
+							    [GOFER_MKNOD] = "mknod",
+							    [GOFER_SYMLINK] = "symlink",
+							    [GOFER_LINK] = "link",
+							    [GOFER_UNLINK] = "unlink",
+							    [GOFER_RENAME] = "rename",
+							    [GOFER_READLINK] = "readlink",
+							    [GOFER_GETATTR] = "getattr",
+							    [GOFER_GETATTR_AT] = "getattr_at",
+							    [GOFER_SETATTR] = "setattr",
+							    [GOFER_READDIR] = "readdir",
+							    [GOFER_STATFS] = "statfs",
+							    [GOFER_FSYNC] = "fsync",
+							    [GOFER_GETXATTR] = "getxattr",
+							    [GOFER_SETXATTR] = "setxattr",
+							    [GOFER_LISTXATTR] = "listxattr",
+							    [GOFER_REMOVEXATTR] = "removexattr"};
+
+	for (int type = 0; type < GOFER_TYPE_COUNT; type++) {
+		unsigned long long n = atomic_load(&c->requests[type]);
+
+		if (n && names[type])
+			strbuf_addf(out, "gofer_%s_requests %llu\n", names[type], n);
+	}
+	strbuf_addf(out, "gofer_files_kept %u\n", c->idle_count);
+	strbuf_addf(out, "gofer_listing_bytes %zu\n", atomic_load(&c->cached_bytes));
 }
 
 /* ---- checks of replies ---- */

@@ -59,7 +59,7 @@ struct gofer_client {
 	size_t clunk_capacity;	 /* [c] */
 	bool clunk_soon;	 /* [c] a deleted file is among them: its space is to be freed */
 	atomic_bool broken;	 /* [a] */
-	atomic_ullong request_count; /* [a] for --debug */
+	atomic_ullong requests[GOFER_TYPE_COUNT]; /* [a] sent, for --debug */
 
 	/* Descriptors kept for files that may be opened again (file.c). */
 	struct mutex idle_lock;	    /* RANK_LEAF */
@@ -85,6 +85,9 @@ int rpc_bad_reply(struct gofer_rpc *rpc, const char *why);
 /* Whether a file's attributes can be true. */
 bool rpc_attr_ok(const struct gofer_attr *attr);
 bool rpc_node_ok(const struct gofer_node *node);
+
+/* Requests sent, of all kinds but CLUNK. */
+uint64_t gofer_request_count(const struct gofer_client *c);
 
 /* Drops a handle, soon: with other requests, or at once if urgent and a connection is free. */
 void gofer_clunk(struct gofer_client *c, uint64_t handle, bool urgent);

@@ -10,8 +10,24 @@
 #include "base/log.h"
 #include "sentry/fs/gofer/internal.h"
 #include "sentry/kernel/cred.h"
+#include "sentry/kernel/timer.h"
 
 /* ---- looking up ---- */
+
+#define DIR_NS 2000000u
+
+/* Whether a directory's name was looked up so lately that it is believed. */
+static bool recently_named(struct inode *i)
+{
+	return ABI_S_ISDIR(i->mode) &&
+	       time_monotonic_ns() - atomic_load(&gofer_inode(i)->named_at) <= DIR_NS;
+}
+
+static void note_named(struct inode *i)
+{
+	if (gofer_inode(i)->super->shared && ABI_S_ISDIR(i->mode))
+		atomic_store(&gofer_inode(i)->named_at, time_monotonic_ns());
+}
 
 static int call_walk(struct gofer_inode *dir, const char *name, struct gofer_node *ret)
 {
@@ -62,7 +78,11 @@ static int dir_lookup(struct inode *dir, const char *name, struct inode **ret)
 		gofer_shrink(g->super);
 		err = call_walk(g, name, &node);
 	}
-	return err ? err : gofer_inode_of(g->super, &node, dir, ret);
+	if (!err)
+		err = gofer_inode_of(g->super, &node, dir, ret);
+	if (!err)
+		note_named(*ret);
+	return err;
 }
 
 /*
@@ -77,8 +97,10 @@ bool gofer_revalidate(struct inode *dir, const char *name, struct inode *i)
 	struct gofer_rpc *rpc;
 	bool same = false;
 
-	if (!i)
-		return false;
+	if (!i || gofer_is_node(i))
+		return i;
+	if (recently_named(i))
+		return true;
 	rpc = rpc_begin(gd->super->client, GOFER_GETATTR_AT, sizeof(*req));
 	req = rpc->req;
 	req->handle = gd->handle;
@@ -97,6 +119,7 @@ bool gofer_revalidate(struct inode *dir, const char *name, struct inode *i)
 		mutex_lock(&i->lock);
 		gofer_apply_attr(i, &attr);
 		mutex_unlock(&i->lock);
+		note_named(i);
 	}
 	return same;
 }

@@ -12,6 +12,7 @@
 
 struct gofer_client;
 struct kernel;
+struct strbuf;
 struct super_block;
 
 /*
@@ -21,6 +22,9 @@ struct super_block;
 struct gofer_client *gofer_client_new(struct kernel *k, const int *socks, size_t count);
 /* After the last super_block is gone. */
 void gofer_client_destroy(struct gofer_client *c);
+
+/* Adds lines "gofer_KIND_requests COUNT" and what is kept, for --debug. */
+void gofer_client_report(const struct gofer_client *c, struct strbuf *out);
 
 /*
  * A super_block over the gofer's mount `index` (0: the root file system), with one reference. If

@@ -13,7 +13,8 @@
  * and read again from the descriptor when somebody asks (an fstat, no message).
  *
  * Shared (bind mounts): the host may change anything at any time. A cached name is revalidated by
- * one message, which refreshes the attributes too; absent names and listings aren't cached;
+ * one message, which refreshes the attributes too (a directory's name is believed for DIR_NS,
+ * since every path below it asks again); absent names and listings aren't cached;
  * getattr asks the descriptor if the file is open, else the gofer, unless the attributes arrived
  * within the last millisecond (that is: with the lookup of the same system call). Symlink targets
  * can't change for an inode and stay cached.
@@ -107,6 +108,7 @@ struct gofer_inode {
 				     mtime at any time */
 	atomic_bool no_file_caps; /* [a] it has no security.capability */
 	atomic_ullong fresh_at;	  /* [a] monotonic ns: when the attributes last arrived */
+	atomic_ullong named_at;	  /* [a] of a shared tree: when the name was last looked up */
 };
 
 static inline struct gofer_inode *gofer_inode(const struct inode *i)

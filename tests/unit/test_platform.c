@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The platform with a tiny sentry: every event, order and memory operation, and what they cost. */
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -91,6 +92,66 @@ static void killed_from_outside(void **state)
 	assert_int_equal(mini.host_kills, 1);
 }
 
+#define KICKS 2000
+
+/* Kicks a guest that makes calls all the time; each kick must be heard before the next is given. */
+static void *kick_and_listen(void *arg)
+{
+	struct guest *g = arg;
+	uint64_t start = mini_now_ns();
+	uint32_t before;
+
+	for (int i = 0; i < KICKS; i++) {
+		before = atomic_load(&mini.kicks);
+		platform_kick(g->pt);
+		while (atomic_load(&mini.kicks) == before)
+			if (mini_now_ns() - start > 20000000000ull)
+				goto out;
+	}
+out:
+	platform_kill(g->pt);
+	return NULL;
+}
+
+static void no_kick_is_lost(void **state)
+{
+	struct guest *g = mini_spawn(&mini, P_BENCH, 1000000000, 0);
+	pthread_t thread;
+
+	(void)state;
+	atomic_store(&mini.kicks, 0);
+	assert_int_equal(pthread_create(&thread, NULL, kick_and_listen, g), 0);
+	mini_run(&mini);
+	pthread_join(thread, NULL);
+	assert_true(atomic_load(&mini.kicks) >= KICKS);
+}
+
+/* Interrupts from another thread, each of which must be seen. */
+static void *interrupt_and_listen(void *arg)
+{
+	atomic_uint *seen = arg;
+
+	for (uint32_t i = 0; i < 2000; i++) {
+		platform_interrupt(mini.p);
+		while (atomic_load(seen) <= i)
+			;
+	}
+	return NULL;
+}
+
+static void no_interrupt_is_lost(void **state)
+{
+	atomic_uint seen = 0;
+	pthread_t thread;
+
+	(void)state;
+	assert_int_equal(pthread_create(&thread, NULL, interrupt_and_listen, &seen), 0);
+	while (atomic_load(&seen) < 2000)
+		if (!mini_step(&mini))
+			atomic_fetch_add(&seen, 1);
+	pthread_join(thread, NULL);
+}
+
 /* A hundred processes at once. */
 static void many_processes(void **state)
 {
@@ -173,6 +234,8 @@ int main(void)
 	    cmocka_unit_test(forks_in_threads),
 	    cmocka_unit_test(thousand_forks),
 	    cmocka_unit_test(many_processes),
+	    cmocka_unit_test(no_kick_is_lost),
+	    cmocka_unit_test(no_interrupt_is_lost),
 	    cmocka_unit_test(killed_from_outside),
 	    cmocka_unit_test(costs),
 	};

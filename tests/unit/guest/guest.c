@@ -142,20 +142,44 @@ static void p_signal(void)
 	EXPECT(seen_sig == 10 && handler_runs == 4);
 }
 
-/* SSE and AVX state survives calls, and a handler's changes don't survive the handler. */
+static volatile uint32_t handler_mxcsr, handler_cw;
+
+/* A handler begins with the initial FP state, and what it does to it is gone after it. */
+static void on_signal_fp(int sig, struct abi_siginfo *info, struct abi_ucontext *uc)
+{
+	uint32_t mxcsr = 0;
+	uint16_t cw = 0;
+
+	__asm__ volatile("stmxcsr %0\n fnstcw %1\n" : "=m"(mxcsr), "=m"(cw));
+	handler_mxcsr = mxcsr;
+	handler_cw = cw;
+	mxcsr = 0x1fc0;
+	__asm__ volatile("ldmxcsr %0\n xorps %%xmm15, %%xmm15\n vzeroall\n" ::"m"(mxcsr));
+	on_signal(sig, info, uc);
+}
+
+/* State of the FP and vector units survives calls, and signals. */
 static void p_fp(void)
 {
-	uint64_t x = 0x1122334455667788, y = 0;
+	uint64_t x = 0x1122334455667788, low = 0, high = 0;
+	uint32_t mxcsr = 0x9f80, after = 0;
 
-	EXPECT(CALL(G_HANDLER, on_signal, restorer) == 0);
-	__asm__ volatile("movq %1, %%xmm15\n"
+	EXPECT(CALL(G_HANDLER, on_signal_fp, restorer) == 0);
+	__asm__ volatile("ldmxcsr %4\n"
+			 "movq %3, %%xmm15\n"
+			 "vbroadcastsd %%xmm15, %%ymm14\n"
 			 "mov $481, %%eax\n syscall\n"
 			 "ud2\n"
-			 "movq %%xmm15, %0"
-			 : "=r"(y)
-			 : "r"(x)
+			 "movq %%xmm15, %0\n"
+			 "vextractf128 $1, %%ymm14, %%xmm13\n"
+			 "movq %%xmm13, %1\n"
+			 "stmxcsr %2\n"
+			 : "=r"(low), "=r"(high), "=m"(after)
+			 : "r"(x), "m"(mxcsr)
 			 : "rax", "rcx", "r11", "memory");
-	EXPECT(y == x && handler_runs == 1);
+	EXPECT(low == x && high == x && handler_runs == 1);
+	EXPECT(after == mxcsr);
+	EXPECT(handler_mxcsr == 0x1f80 && handler_cw == 0x37f);
 }
 
 static void p_kick(void)

@@ -530,6 +530,8 @@ bool mini_step(struct mini *m)
 		return true;
 	}
 	g->ev = ev;
+	if (ev.type == PEV_KICKED)
+		atomic_fetch_add(&m->kicks, 1);
 	if (ev.type == PEV_CALL)
 		call(m, g, &ev);
 	else if (ev.type == PEV_FAULT)

@@ -3,6 +3,7 @@
 #ifndef TESTS_UNIT_MINISENTRY_H
 #define TESTS_UNIT_MINISENTRY_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -37,6 +38,7 @@ struct mini {
 	long result;		    /* first result of a process that isn't 0 */
 	uint32_t host_kills;	    /* deaths nobody asked for */
 	uint32_t deaths;
+	atomic_uint kicks; /* PEV_KICKED of all guests */
 	bool broken;
 };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Pipes, and splicing through them. */
+/* Pipes. */
 #include "sentry/fs/pipe/pipe.h"
 
 #include "sentry/kernel/unsupported.h"

@@ -104,8 +104,30 @@ static void sizes(void **state)
 	assert_int_equal(pipe_set_size(p, 1 << 20), 1 << 20);
 	assert_int_equal(fake_write(ends[1], buf, 10000), 10000);
 	assert_int_equal(pipe_peek(p, 8192, buf, 100), 100);
-	pipe_consume(p, 8192);
+	assert_int_equal(fake_read(ends[0], buf, 8192), 8192);
 	assert_int_equal(fake_read(ends[0], buf, 10000), 10000);
+}
+
+static void splicing(void **state)
+{
+	static char big[65536], buf[65536];
+	struct pipe *p = pipe_of(ends[0]);
+
+	(void)state;
+	memset(big, 'b', sizeof(big));
+	assert_int_equal(fake_write(ends[1], "12345678", 8), 8);
+	assert_int_equal(fake_read(ends[0], buf, 6), 6);
+	pipe_unread(p, "3456", 4);
+	assert_int_equal(pipe_push(p, big, sizeof(big)), 0);
+	assert_int_equal(pipe_push(p, "end", 3), 0);
+	assert_int_equal(pipe_room(p), 0);
+	assert_int_equal(fake_write(ends[1], "x", 1), -EAGAIN);
+	assert_int_equal(fake_read(ends[0], buf, 6), 6);
+	assert_memory_equal(buf, "345678", 6);
+	assert_int_equal(fake_read(ends[0], buf, 65536), 65536);
+	assert_memory_equal(buf, big, 65536);
+	assert_int_equal(fake_read(ends[0], buf, 10), 3);
+	assert_memory_equal(buf, "end", 3);
 }
 
 /* ---- wake-ups ---- */
@@ -350,6 +372,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(small_writes_are_whole, setup, teardown),
 	    cmocka_unit_test_setup_teardown(ends_that_go, setup, teardown),
 	    cmocka_unit_test_setup_teardown(sizes, setup, teardown),
+	    cmocka_unit_test_setup_teardown(splicing, setup, teardown),
 	    cmocka_unit_test_setup_teardown(writers_are_woken_once, setup, teardown),
 	    cmocka_unit_test_setup_teardown(readers_are_woken_when_it_was_empty, setup, teardown),
 	    cmocka_unit_test_setup_teardown(fifos, setup, teardown),

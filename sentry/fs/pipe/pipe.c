@@ -83,9 +83,15 @@ struct pipe *pipe_of(struct file *f)
 
 /* ---- the ring ---- */
 
+/* What may still be written. splice can bring more than the capacity in (pipe_push). */
+static uint32_t room_in(const struct pipe *p)
+{
+	return p->used < p->capacity ? p->capacity - p->used : 0;
+}
+
 static bool writable(const struct pipe *p)
 {
-	return p->capacity - p->used >= PIPE_ATOMIC;
+	return room_in(p) >= PIPE_ATOMIC;
 }
 
 static void ring_resize(struct pipe *p, uint32_t size)
@@ -150,9 +156,9 @@ static ssize_t ring_write(struct pipe *p, struct uio *from)
 	ssize_t done = 0;
 
 	ring_make_room(p, from->left);
-	while (p->used < p->capacity && from->left) {
+	while (room_in(p) && from->left) {
 		uint32_t tail = p->head + p->used;
-		uint64_t piece = MIN((uint64_t)(p->capacity - p->used), from->left);
+		uint64_t piece = MIN((uint64_t)room_in(p), from->left);
 		ssize_t n;
 
 		if (tail >= p->ring_size)
@@ -206,8 +212,8 @@ static ssize_t pipe_write(struct file *f, struct uio *from, int64_t *pos)
 		ret = -EPIPE;
 	} else if (!from->left) {
 		ret = 0;
-	} else if (p->capacity - p->used < MIN(from->left, (uint64_t)PIPE_ATOMIC) &&
-		   (from->left <= PIPE_ATOMIC || p->used == p->capacity)) {
+	} else if (room_in(p) < MIN(from->left, (uint64_t)PIPE_ATOMIC) &&
+		   (from->left <= PIPE_ATOMIC || !room_in(p))) {
 		ret = -EAGAIN;
 	} else {
 		wake = p->used == 0 || p->polled;
@@ -445,17 +451,61 @@ ssize_t pipe_peek(struct pipe *p, size_t offset, void *buf, size_t size)
 	return (ssize_t)done;
 }
 
-void pipe_consume(struct pipe *p, size_t size)
+/* Room for more bytes whatever the capacity says. */
+static void ring_force_room(struct pipe *p, size_t more)
 {
-	bool was_writable, wake;
+	uint32_t size = p->ring_size ? p->ring_size : RING_FIRST;
+
+	while (size < p->used + more)
+		size *= 2;
+	if (size != p->ring_size)
+		ring_resize(p, size);
+}
+
+void pipe_unread(struct pipe *p, const void *buf, size_t size)
+{
+	mutex_lock(&p->lock);
+	ring_force_room(p, size);
+	ring_resize(p, p->ring_size);
+	memmove(p->ring + size, p->ring, p->used);
+	memcpy(p->ring, buf, size);
+	p->used += (uint32_t)size;
+	mutex_unlock(&p->lock);
+	waitqueue_wake(&p->read_wq, ABI_POLLIN | ABI_POLLRDNORM);
+}
+
+int pipe_push(struct pipe *p, const void *buf, size_t size)
+{
+	uint32_t tail, first;
+	bool wake = false;
+	int ret = 0;
 
 	mutex_lock(&p->lock);
-	was_writable = writable(p);
-	ring_take(p, (uint32_t)MIN(size, (size_t)p->used));
-	wake = !was_writable && writable(p);
+	if (!p->readers) {
+		ret = -EPIPE;
+	} else {
+		wake = !p->used || p->polled;
+		ring_force_room(p, size);
+		tail = (p->head + p->used) % p->ring_size;
+		first = MIN((uint32_t)size, p->ring_size - tail);
+		memcpy(p->ring + tail, buf, first);
+		memcpy(p->ring, (const char *)buf + first, size - first);
+		p->used += (uint32_t)size;
+	}
 	mutex_unlock(&p->lock);
 	if (wake)
-		waitqueue_wake(&p->write_wq, ABI_POLLOUT | ABI_POLLWRNORM);
+		waitqueue_wake(&p->read_wq, ABI_POLLIN | ABI_POLLRDNORM);
+	return ret;
+}
+
+bool pipe_broken(struct pipe *p)
+{
+	bool broken;
+
+	mutex_lock(&p->lock);
+	broken = !p->readers;
+	mutex_unlock(&p->lock);
+	return broken;
 }
 
 size_t pipe_room(struct pipe *p)
@@ -463,7 +513,7 @@ size_t pipe_room(struct pipe *p)
 	size_t room;
 
 	mutex_lock(&p->lock);
-	room = p->capacity - p->used;
+	room = room_in(p);
 	mutex_unlock(&p->lock);
 	return room;
 }

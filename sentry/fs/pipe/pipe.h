@@ -3,6 +3,7 @@
 #ifndef SENTRY_FS_PIPE_PIPE_H
 #define SENTRY_FS_PIPE_PIPE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -29,11 +30,14 @@ int64_t pipe_set_size(struct pipe *p, uint32_t size);
 
 /*
  * For splice and tee. peek: copies up to size bytes from offset bytes behind the read position,
- * leaves them. consume: takes bytes away. room: bytes that a write takes now. -EAGAIN: empty and
- * there is a writer.
+ * leaves them; -EAGAIN: empty, and there is a writer. unread: puts bytes that were read, and could
+ * not be used, back in front. push: appends all, even if others took the room meanwhile; -EPIPE.
+ * room: bytes that a write takes now. size is at most PIPE_SIZE_DEFAULT.
  */
 ssize_t pipe_peek(struct pipe *p, size_t offset, void *buf, size_t size);
-void pipe_consume(struct pipe *p, size_t size);
+void pipe_unread(struct pipe *p, const void *buf, size_t size);
+int pipe_push(struct pipe *p, const void *buf, size_t size);
 size_t pipe_room(struct pipe *p);
+bool pipe_broken(struct pipe *p); /* no reader */
 
 #endif

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * splice, tee, vmsplice. Pages aren't moved but copied, through a buffer of ours: the bytes are
+ * taken out of the source, and what the destination doesn't take is put back in front of it, so
+ * that nothing is lost or seen twice.
+ */
+#include <stdlib.h>
+
+#include "abi/poll.h"
+#include "abi/signal.h"
+#include "base/mem.h"
+#include "sentry/fs/pipe/pipe.h"
+#include "syscalls/sysfile.h"
+
+#define CHUNK	 65536u /* at once; PIPE_SIZE_DEFAULT */
+#define WAIT_IN	 (ABI_POLLIN | ABI_POLLRDNORM | ABI_POLLHUP | ABI_POLLERR)
+#define WAIT_OUT (ABI_POLLOUT | ABI_POLLWRNORM | ABI_POLLHUP | ABI_POLLERR)
+#define ALL_FLAGS                                                                                  \
+	(ABI_SPLICE_F_MOVE | ABI_SPLICE_F_NONBLOCK | ABI_SPLICE_F_MORE | ABI_SPLICE_F_GIFT)
+
+struct splice {
+	struct file *in, *out;
+	struct pipe *in_pipe, *out_pipe; /* NULL: not a pipe */
+	int64_t *in_pos, *out_pos;	 /* NULL: the file's own, or none */
+	uint64_t size;
+	uint32_t flags;
+	bool tee;
+	bool blocked_on_out; /* which side said -EAGAIN */
+};
+
+static ssize_t take(struct splice *s, char *buf, size_t size)
+{
+	struct uio u;
+
+	if (s->tee)
+		return pipe_peek(s->in_pipe, 0, buf, size);
+	uio_init_kernel(&u, buf, size);
+	return vfs_read(s->in, &u, s->in_pos);
+}
+
+/* Into a pipe: no more than fits is taken, so all that was taken goes in. */
+static int64_t into_pipe(struct splice *s, char *buf)
+{
+	size_t room = pipe_room(s->out_pipe);
+	ssize_t got;
+	int err;
+
+	if (pipe_broken(s->out_pipe))
+		return -EPIPE;
+	s->blocked_on_out = !room;
+	if (!room)
+		return -EAGAIN;
+	got = take(s, buf, MIN(MIN(s->size, (uint64_t)CHUNK), room));
+	if (got <= 0)
+		return got;
+	err = pipe_push(s->out_pipe, buf, (size_t)got);
+	return err ? err : got;
+}
+
+static int64_t out_of_pipe(struct splice *s, char *buf)
+{
+	ssize_t got = take(s, buf, MIN(s->size, (uint64_t)CHUNK)), put;
+	struct uio u;
+
+	s->blocked_on_out = false;
+	if (got <= 0)
+		return got;
+	uio_init_kernel(&u, buf, (uint64_t)got);
+	put = vfs_write(s->out, &u, s->out_pos);
+	if (put < got)
+		pipe_unread(s->in_pipe, buf + MAX(put, 0), (size_t)(got - MAX(put, 0)));
+	s->blocked_on_out = put == -EAGAIN;
+	return put;
+}
+
+static int64_t splice_once(struct splice *s)
+{
+	char *buf = xmalloc(CHUNK);
+	int64_t ret = s->out_pipe ? into_pipe(s, buf) : out_of_pipe(s, buf);
+
+	free(buf);
+	return ret;
+}
+
+static bool may_wait(const struct splice *s)
+{
+	const struct file *f = s->blocked_on_out ? s->out : s->in;
+
+	return !(s->flags & ABI_SPLICE_F_NONBLOCK) && !(f->flags & ABI_O_NONBLOCK);
+}
+
+static int64_t splice_wait(struct task *t, struct splice *s)
+{
+	int64_t ret = splice_once(s);
+
+	if (ret == -EAGAIN && may_wait(s)) {
+		file_wait(t, s->blocked_on_out ? s->out : s->in,
+			  s->blocked_on_out ? WAIT_OUT : WAIT_IN);
+		ret = splice_once(s);
+		if (ret == -EAGAIN)
+			return task_block(t, -ERESTARTSYS);
+	}
+	if (ret == -EPIPE)
+		signal_send_task(t, ABI_SIGPIPE, NULL);
+	return ret;
+}
+
+static int64_t check_sides(const struct splice *s, const struct sysargs *a)
+{
+	if (!file_readable(s->in) || !file_writable(s->out))
+		return -EBADF;
+	if (!s->in_pipe && !s->out_pipe)
+		return -EINVAL;
+	if ((s->in_pipe && a->arg[1]) || (s->out_pipe && a->arg[3]))
+		return -ESPIPE;
+	if (s->in_pipe == s->out_pipe || (s->out->flags & ABI_O_APPEND))
+		return -EINVAL;
+	if ((a->arg[1] && s->in->ops->no_seek) || (a->arg[3] && s->out->ops->no_seek))
+		return -EINVAL;
+	return 0;
+}
+
+static int64_t get_offset(struct task *t, uint64_t va, int64_t *pos, int64_t **ret)
+{
+	*ret = NULL;
+	if (!va)
+		return 0;
+	if (copy_from_user(t, pos, uaddr(va), sizeof(*pos)))
+		return -EFAULT;
+	*ret = pos;
+	return *pos < 0 ? -EINVAL : 0;
+}
+
+static int64_t splice_files(struct task *t, const struct sysargs *a, struct splice *s)
+{
+	int64_t in_pos, out_pos, ret = check_sides(s, a);
+
+	if (!ret)
+		ret = get_offset(t, a->arg[1], &in_pos, &s->in_pos);
+	if (!ret)
+		ret = get_offset(t, a->arg[3], &out_pos, &s->out_pos);
+	if (ret || !s->size)
+		return ret;
+	ret = splice_wait(t, s);
+	if (ret > 0 && ((s->in_pos && copy_to_user(t, uaddr(a->arg[1]), &in_pos, 8)) ||
+			(s->out_pos && copy_to_user(t, uaddr(a->arg[3]), &out_pos, 8))))
+		return -EFAULT;
+	return ret;
+}
+
+static int64_t tee_files(struct task *t, const struct sysargs *a, struct splice *s)
+{
+	(void)a;
+	if (!file_readable(s->in) || !file_writable(s->out))
+		return -EBADF;
+	if (!s->in_pipe || !s->out_pipe || s->in_pipe == s->out_pipe)
+		return -EINVAL;
+	s->tee = true;
+	return s->size ? splice_wait(t, s) : 0;
+}
+
+static int64_t with_sides(struct task *t, const struct sysargs *a, int in, int out, uint64_t size,
+			  uint32_t flags,
+			  int64_t (*fn)(struct task *, const struct sysargs *, struct splice *))
+{
+	struct splice s = {.size = MIN(size, UIO_BYTES_MAX), .flags = flags};
+	int64_t ret = -EBADF;
+
+	if (flags & ~(uint32_t)ALL_FLAGS)
+		return -EINVAL;
+	s.in = fd_get_io(t, in);
+	s.out = fd_get_io(t, out);
+	if (s.in && s.out) {
+		s.in_pipe = pipe_of(s.in);
+		s.out_pipe = pipe_of(s.out);
+		ret = fn(t, a, &s);
+	}
+	file_put(s.in);
+	file_put(s.out);
+	return ret;
+}
+
+int64_t sys_splice(struct task *t, const struct sysargs *a)
+{
+	return with_sides(t, a, abi_int(a->arg[0]), abi_int(a->arg[2]), a->arg[4],
+			  (uint32_t)a->arg[5], splice_files);
+}
+
+int64_t sys_tee(struct task *t, const struct sysargs *a)
+{
+	return with_sides(t, a, abi_int(a->arg[0]), abi_int(a->arg[1]), a->arg[2],
+			  (uint32_t)a->arg[3], tee_files);
+}
+
+int64_t sys_vmsplice(struct task *t, const struct sysargs *a)
+{
+	bool nowait = a->arg[3] & ABI_SPLICE_F_NONBLOCK;
+	struct file *f;
+	struct uio u;
+	int64_t ret;
+
+	if (a->arg[3] & ~(uint64_t)ALL_FLAGS)
+		return -EINVAL;
+	f = fd_get_io(t, abi_int(a->arg[0]));
+	if (!f)
+		return -EBADF;
+	ret = pipe_of(f) ? uio_init_iovec(&u, t, uaddr(a->arg[1]), a->arg[2]) : -EBADF;
+	if (!ret) {
+		ret = file_writable(f) ? file_write_wait(t, f, &u, NULL, nowait)
+				       : file_read_wait(t, f, &u, NULL, nowait);
+		uio_free(&u);
+	}
+	file_put(f);
+	return ret;
+}

@@ -171,6 +171,13 @@ static int install_filter(void)
 	return err;
 }
 
+/* The sanitizers' runtime makes calls of its own (mmap of shadow, /proc/self/maps, ...). */
+#ifdef SANITIZER
+#define FILTERED false
+#else
+#define FILTERED true
+#endif
+
 int boot_confine(void)
 {
 	int err = drop_capabilities();
@@ -179,11 +186,8 @@ int boot_confine(void)
 		return err;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return -errno;
-#ifdef SANITIZER
-	/* The sanitizers' runtime makes calls of its own (mmap of shadow, /proc/self/maps, ...). */
+	if (FILTERED)
+		return install_filter();
 	log_warn("sanitizer build: the sentry's filter is not installed");
 	return 0;
-#else
-	return install_filter();
-#endif
 }

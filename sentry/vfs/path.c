@@ -23,7 +23,8 @@ static void prepend(struct backwards *b, const char *s, size_t size)
 		size_t used = b->capacity - b->start, capacity = (b->capacity + size) * 2;
 		char *grown = xmalloc(capacity);
 
-		memcpy(grown + capacity - used, b->buf + b->start, used);
+		if (used)
+			memcpy(grown + capacity - used, b->buf + b->start, used);
 		free(b->buf);
 		b->buf = grown;
 		b->start = capacity - used;

@@ -246,13 +246,20 @@ static int64_t place_and_map(struct task *t, struct mm_op *op, struct mm_map_arg
 }
 
 /* A host descriptor with the rights that the mapping needs, and may come to need by mprotect. */
-static int file_fd(struct file *f, const struct mm_map_args *a, uint32_t max_prot)
+static int file_fd(struct file *f, const struct mm_map_args *a, uint32_t *max_prot)
 {
 	uint32_t prot = a->prot & PROT_ALL;
+	int fd;
 
 	if (a->flags & ABI_MAP_SHARED)
-		prot |= max_prot & ABI_PROT_WRITE;
-	return f->ops->mmap_fd(f, prot, a->flags);
+		prot |= *max_prot & ABI_PROT_WRITE;
+	fd = f->ops->mmap_fd(f, prot, a->flags);
+	/* A memfd sealed against writing can still be mapped by who doesn't want to write. */
+	if (fd == -EPERM && !(a->prot & ABI_PROT_WRITE) && (prot & ABI_PROT_WRITE)) {
+		*max_prot &= ~(uint32_t)ABI_PROT_WRITE;
+		fd = f->ops->mmap_fd(f, a->prot & PROT_ALL, a->flags);
+	}
+	return fd;
 }
 
 static int64_t check_map_args(struct task *t, struct mm_map_args *a)
@@ -290,7 +297,7 @@ int64_t mm_mmap(struct task *t, const struct mm_map_args *given)
 	if (ret)
 		return ret;
 	if (args.file) {
-		fd = file_fd(args.file, &args, max_prot);
+		fd = file_fd(args.file, &args, &max_prot);
 		if (fd < 0)
 			return fd;
 	}

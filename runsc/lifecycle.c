@@ -369,19 +369,18 @@ static struct error *run_start_hooks(const struct container *c, const struct oci
 	return e;
 }
 
+/* Marked first, so that nobody who sees the program at work reads "created". */
 static struct error *send_start(const struct container *c)
 {
 	struct control_request q = {.op = CONTROL_START};
-	struct error *e =
-	    control_call(c->dir_fd, STATE_CONTROL_NAME, &q, NULL, CONTROL_TIMEOUT_MS, NULL, NULL);
+	struct error *e = container_mark_started(c, true);
 
-	/* A start that died between the sentry's answer and the mark. */
-	if (e && e->errnum == EALREADY) {
-		error_free(e);
-		e = container_mark_started(c);
-		return e ? e : error_new("cannot start an already running container");
-	}
-	return e ? e : container_mark_started(c);
+	if (e)
+		return e;
+	e = control_call(c->dir_fd, STATE_CONTROL_NAME, &q, NULL, CONTROL_TIMEOUT_MS, NULL, NULL);
+	if (e)
+		error_warn(container_mark_started(c, false), "taking the mark back");
+	return e;
 }
 
 struct error *lifecycle_start(const struct container *c, const struct oci_spec *spec)

@@ -308,11 +308,15 @@ struct error *container_save(const struct container *c)
 	return NULL;
 }
 
-struct error *container_mark_started(const struct container *c)
+struct error *container_mark_started(const struct container *c, bool started)
 {
-	cleanup_fd int fd = openat(c->dir_fd, "started", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	cleanup_fd int fd = -1;
 
-	return fd < 0 ? error_errno(errno, "%s/started", c->dir) : NULL;
+	if (started)
+		fd = openat(c->dir_fd, "started", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	if (started ? fd < 0 : unlinkat(c->dir_fd, "started", 0) < 0)
+		return error_errno(errno, "%s/started", c->dir);
+	return NULL;
 }
 
 struct error *container_remove(const struct container *c)

@@ -6,7 +6,7 @@
  *	config.json	as it was at create; its poststop hooks run at delete
  *	lock		flock'ed by create, start and delete while they work
  *	control.sock	the sentry listens here
- *	started		exists once the container's program was let go
+ *	started		exists once the container's program is let go
  *
  * The directory's creation claims the id. Nobody is asked for the status: it follows from whether
  * the sandbox process lives (its pid and start time, so that a reused pid is noticed) and from
@@ -67,7 +67,7 @@ void container_unlock(struct container *c);
 void container_close(struct container *c); /* drops the lock, frees; NULL is fine */
 
 struct error *container_save(const struct container *c) __must_check;
-struct error *container_mark_started(const struct container *c) __must_check;
+struct error *container_mark_started(const struct container *c, bool started) __must_check;
 /* Removes the directory. */
 struct error *container_remove(const struct container *c) __must_check;
 

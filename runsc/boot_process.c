@@ -76,15 +76,9 @@ static void make_rlimits(const struct oci_process *p, struct abi_rlimit *rl)
 
 static struct file *open_console(struct boot *b, const struct cred *cred)
 {
-	struct path where;
 	struct file *f;
-	int err = vfs_lookup_at_root(b->kernel, &b->root, "/dev/console", false, &where);
+	int err = console_file_new(b->kernel, &b->root, cred, &f);
 
-	if (err)
-		boot_fail(b, SANDBOX_ERROR_OTHER, err, "opening /dev/console");
-	f = file_new(&where, ABI_O_RDWR, cred);
-	path_put(&where);
-	err = tty_open(b->console, NULL, f);
 	if (err)
 		boot_fail(b, SANDBOX_ERROR_OTHER, err, "opening the terminal");
 	return f;

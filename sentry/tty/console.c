@@ -21,10 +21,12 @@
 #include <unistd.h>
 
 #include "abi/errno.h"
+#include "abi/fcntl.h"
 #include "abi/poll.h"
 #include "base/compiler.h"
 #include "base/mem.h"
 #include "sentry/fs/devtmpfs/devices.h"
+#include "sentry/kernel/cred.h"
 #include "sentry/kernel/hostpoll.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/tty/pty.h"
@@ -213,4 +215,52 @@ void console_install(struct kernel *k, struct tty *tty)
 struct tty *console_of_kernel(struct kernel *k)
 {
 	return devices_console(k->devices);
+}
+
+/* ---- the first process's streams ---- */
+
+static bool names_console(struct inode *i, const struct tty *tty)
+{
+	return ABI_S_ISCHR(i->mode) && (i->rdev == tty->rdev || i->rdev == abi_makedev(5, 1));
+}
+
+static int open_as(const struct path *p, struct tty *tty, const struct cred *cred,
+		   struct file **ret)
+{
+	struct inode *i = dentry_inode(p->dentry);
+	struct file *f;
+	int err;
+
+	if (!names_console(i, tty))
+		return -ENODEV;
+	mutex_lock(&i->lock);
+	i->uid = cred->euid;
+	mutex_unlock(&i->lock);
+	f = file_new(p, ABI_O_RDWR, cred);
+	err = tty_open(tty, NULL, f);
+	if (err) {
+		file_put(f);
+		return err;
+	}
+	*ret = f;
+	return 0;
+}
+
+int console_file_new(struct kernel *k, const struct path *root, const struct cred *cred,
+		     struct file **ret_file)
+{
+	static const char *const names[] = {"/dev/pts/0", "/dev/console"};
+	struct tty *tty = console_of_kernel(k);
+	int err = -ENODEV;
+
+	for (size_t i = 0; i < array_count(names) && err && tty; i++) {
+		struct path p;
+
+		err = vfs_lookup_at_root(k, root, names[i], false, &p);
+		if (err)
+			continue;
+		err = open_as(&p, tty, cred, ret_file);
+		path_put(&p);
+	}
+	return err;
 }

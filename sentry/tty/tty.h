@@ -18,9 +18,11 @@
 
 #include "abi/tty.h"
 
+struct cred;
 struct file;
 struct inode;
 struct kernel;
+struct path;
 struct session;
 struct super_block;
 struct task;
@@ -63,6 +65,13 @@ int console_new(struct kernel *k, int host_fd, uint16_t rows, uint16_t columns,
 void console_resized(struct tty *tty);
 /* The kernel's console, /dev/console: set once at boot. The reference is taken over. */
 void console_install(struct kernel *k, struct tty *tty);
+/*
+ * The first process's standard streams: an open file on the console by the name that the container
+ * has for it (/dev/pts/0, else /dev/console), owned by the user that cred names. 0 or negative
+ * errno.
+ */
+int console_file_new(struct kernel *k, const struct path *root, const struct cred *cred,
+		     struct file **ret_file);
 /* Borrowed or NULL. */
 struct tty *console_of_kernel(struct kernel *k);
 

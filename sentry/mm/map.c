@@ -141,7 +141,7 @@ static int check_file(const struct file *f, uint32_t prot, uint32_t flags, uint3
 			return -EPERM;
 		max &= ~(uint32_t)ABI_PROT_EXEC;
 	}
-	if (!f->ops->mmap_fd)
+	if (!f->ops->mmap_fd && !f->ops->mmap_anonymous)
 		return -ENODEV;
 	if (flags & ABI_MAP_GROWSDOWN)
 		return -EINVAL;
@@ -296,6 +296,10 @@ int64_t mm_mmap(struct task *t, const struct mm_map_args *given)
 		ret = check_file(args.file, args.prot, args.flags, &max_prot);
 	if (ret)
 		return ret;
+	if (args.file && args.file->ops->mmap_anonymous) {
+		args.file = NULL;
+		args.flags |= ABI_MAP_ANONYMOUS;
+	}
 	if (args.file) {
 		fd = file_fd(args.file, &args, &max_prot);
 		if (fd < 0)

@@ -180,6 +180,18 @@ static int dir_open(struct inode *i, struct file *f)
 	return node_exists(i) ? 0 : -ENOENT;
 }
 
+/* Nothing is made here; as in Linux's proc, what doesn't exist stays so whatever is asked. */
+static int no_create(struct inode *dir, const char *name, uint32_t mode, const struct cred *c,
+		     struct inode **ret)
+{
+	(void)dir;
+	(void)name;
+	(void)mode;
+	(void)c;
+	(void)ret;
+	return -ENOENT;
+}
+
 /* Instead of the mode: whoever may trace the task may look, nobody may write. */
 static int private_permission(struct inode *i, const struct cred *c, uint32_t mask)
 {
@@ -188,12 +200,16 @@ static int private_permission(struct inode *i, const struct cred *c, uint32_t ma
 
 static const struct inode_ops dir_ops = {
     .lookup = dir_lookup,
+    .create = no_create,
+    .mkdir = no_create,
     .open = dir_open,
     .evict = node_evict,
 };
 
 static const struct inode_ops private_dir_ops = {
     .lookup = dir_lookup,
+    .create = no_create,
+    .mkdir = no_create,
     .open = dir_open,
     .permission = private_permission,
     .evict = node_evict,

@@ -45,6 +45,13 @@ int confine_root(const char *scratch_dir, struct confine_error *e);
 int confine_descriptors(int *keep, size_t keep_count, int null_fd, struct confine_error *e);
 int confine_privileges(struct confine_error *e);
 
+/* A rule of filter.c, for docs/security.md. */
+struct filter_description {
+	const char *call;
+	const char *when; /* conditions on arguments, "" if any will do */
+	const char *reason;
+};
+bool filter_describe(size_t i, struct filter_description *ret);
 /* filter.c. The descriptors are those that arguments are compared with. */
 int filter_load(int proc_fd, int log_fd, int ready_fd, struct confine_error *e);
 

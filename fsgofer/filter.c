@@ -20,20 +20,20 @@ struct filter_rule {
 	int nr;
 	unsigned arg_count;
 	struct scmp_arg_cmp args[2];
-	const char *reason;
+	const char *call, *when, *reason;
 };
 
 #define ANY(call, reason)                                                                          \
 	{                                                                                          \
-		SCMP_SYS(call), 0, {{0}}, reason                                                   \
+		SCMP_SYS(call), 0, {{0}}, #call, "", reason                                        \
 	}
 #define IF1(call, a, reason)                                                                       \
 	{                                                                                          \
-		SCMP_SYS(call), 1, {a}, reason                                                     \
+		SCMP_SYS(call), 1, {a}, #call, #a, reason                                          \
 	}
 #define IF2(call, a, b, reason)                                                                    \
 	{                                                                                          \
-		SCMP_SYS(call), 2, {a, b}, reason                                                  \
+		SCMP_SYS(call), 2, {a, b}, #call, #a ", " #b, reason                               \
 	}
 #define ARG_IS(n, value)                                                                           \
 	{                                                                                          \
@@ -97,6 +97,14 @@ static const struct filter_rule rules[] = {
 	ANY(exit_group, "the end"),
 };
 /* clang-format on */
+
+bool filter_describe(size_t i, struct filter_description *ret)
+{
+	if (i >= array_count(rules))
+		return false;
+	*ret = (struct filter_description){rules[i].call, rules[i].when, rules[i].reason};
+	return true;
+}
 
 static int add_rule(scmp_filter_ctx ctx, const struct filter_rule *r, const int *known_fds)
 {

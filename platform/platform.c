@@ -377,11 +377,14 @@ static void exit_thread(struct platform_thread *t)
 
 void platform_reply(struct platform_thread *t, const struct platform_reply *r)
 {
+	/* *r belongs to the next event's handler as soon as the thread goes on. */
+	enum platform_order order = r->order;
+
 	check(r->memop_count <= PLATFORM_MEMOPS_MAX);
-	if (r->order == PORD_CLONE)
+	if (order == PORD_CLONE)
 		order_clone(t, r->child);
 	notify_reply(t, r);
-	if (r->order == PORD_EXIT)
+	if (order == PORD_EXIT)
 		exit_thread(t);
 }
 

@@ -271,6 +271,7 @@ static void last_thread_leaves(struct task *t)
 	struct thread_group *tg = t->tg;
 
 	cputime_keep(t);
+	signal_group_gone(tg);
 	itimers_cancel(tg);
 	posix_timers_delete_all(tg);
 	if (tg->pgrp && tg->pgrp->session->sid == tg->tgid)

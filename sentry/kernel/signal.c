@@ -17,9 +17,9 @@
  * thread exits at its next look. Signals that dump core in Linux wait for a thread to take them
  * there; nothing is dumped here, so they are treated alike.
  *
- * SIGKILL also ends the host process at once if a thread is in guest code, for that thread might
- * never come back by itself. Otherwise all threads exit by themselves with their memory in reach,
- * which the robust futex lists need.
+ * SIGKILL also ends the host process if a thread is in guest code, for that thread might never come
+ * back by itself. A process that has robust futex lists gets KILL_GRACE_NS for it, because they can
+ * only be walked while its memory is there.
  *
  * The first process gets no signal that it has no handler for, unless it is SIGKILL or SIGSTOP from
  * the kernel (info NULL) or from outside, or its own fault (signal_force). That is what a
@@ -46,6 +46,8 @@
 #include "sentry/kernel/signal_internal.h"
 #include "sentry/kernel/task.h"
 #include "sentry/kernel/task_block.h"
+
+#define KILL_GRACE_NS 100000000ull /* 100 ms */
 
 static bool task_is_dead(struct task *t)
 {
@@ -149,16 +151,44 @@ void signal_exit_group(struct thread_group *tg, int32_t wait_status)
 }
 
 /* Ends the host process if a thread runs guest code: it might not listen. */
-static void kill_host_both_locked(struct thread_group *tg)
+static void kill_host_both_locked(struct thread_group *tg, bool at_once)
 {
-	struct task *t;
+	struct task *t, *in_guest = NULL;
+	bool robust = false;
 
 	list_for_each (t, &tg->tasks, tg_link) {
-		if (t->pt && (atomic_load(&t->state) & TASK_STATE_MASK) == TASK_GUEST) {
-			platform_kill(t->pt);
-			return;
-		}
+		if (t->pt && (atomic_load(&t->state) & TASK_STATE_MASK) == TASK_GUEST)
+			in_guest = t;
+		robust |= t->robust_list != 0;
 	}
+	if (!in_guest)
+		return;
+	if (robust && !at_once)
+		ktimer_arm(tg->kernel, &tg->kill_timer, time_monotonic_ns() + KILL_GRACE_NS);
+	else
+		platform_kill(in_guest->pt);
+}
+
+static void kill_grace_over(struct ktimer *timer)
+{
+	struct thread_group *tg = container_of(timer, struct thread_group, kill_timer);
+
+	mutex_lock(&tg->kernel->tasks_lock);
+	mutex_lock(&tg->siglock);
+	kill_host_both_locked(tg, true);
+	mutex_unlock(&tg->siglock);
+	mutex_unlock(&tg->kernel->tasks_lock);
+}
+
+void signal_group_init(struct thread_group *tg)
+{
+	sigqueue_init(&tg->pending);
+	ktimer_init(&tg->kill_timer, kill_grace_over);
+}
+
+void signal_group_gone(struct thread_group *tg)
+{
+	ktimer_cancel(tg->kernel, &tg->kill_timer);
 }
 
 static bool kills_by_default_locked(const struct thread_group *tg, int signo)
@@ -216,7 +246,7 @@ static void complete_locked(struct thread_group *tg, struct task *t, int signo)
 	if (kills_by_default_locked(tg, signo) && !(t->sigwait & SIGBIT(signo))) {
 		exit_group_both_locked(tg, signo);
 		if (signo == ABI_SIGKILL)
-			kill_host_both_locked(tg);
+			kill_host_both_locked(tg, false);
 		return;
 	}
 	give_locked(t, signo);
@@ -299,7 +329,7 @@ static bool prepare_locked(struct thread_group *tg, struct task *t, int signo, b
 
 	if (tg->exiting || tg->zombie || !judge) {
 		if (signo == ABI_SIGKILL && !tg->zombie)
-			kill_host_both_locked(tg);
+			kill_host_both_locked(tg, false);
 		return false;
 	}
 	if (SIGSET_STOP & SIGBIT(signo))
@@ -456,7 +486,7 @@ void signal_kill_all(struct kernel *k)
 
 		mutex_lock(&tg->siglock);
 		exit_group_both_locked(tg, ABI_SIGKILL);
-		kill_host_both_locked(tg);
+		kill_host_both_locked(tg, true);
 		mutex_unlock(&tg->siglock);
 	}
 	mutex_unlock(&k->tasks_lock);

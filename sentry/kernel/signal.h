@@ -122,6 +122,9 @@ void signal_thread_gone_locked(struct task *t);
 void signal_thread_added_locked(struct task *t);
 /* Whether sp is on the thread's alternate stack (which then can't be changed). */
 bool signal_on_altstack(const struct task *t, uint64_t sp);
+/* A fresh process's part, and its end (without locks). */
+void signal_group_init(struct thread_group *tg);
+void signal_group_gone(struct thread_group *tg);
 /* exec: handlers back to default, altstack and timers' signals dropped. */
 void signal_reset_for_exec(struct task *t);
 

@@ -249,9 +249,10 @@ struct thread_group {
 	int32_t stop_signal;			    /* [s] */
 	uint32_t stop_count;			    /* [s] threads that have not stopped yet */
 	bool stop_reported;			    /* [T] the parent has heard of it */
-	bool killable;	       /* [s] the first process too may be killed by its own signals now */
-	uint32_t queued_count; /* [s] siginfo entries queued: RLIMIT_SIGPENDING */
-	struct waitqueue signal_wait;	   /* woken when a signal is queued (signalfd) */
+	bool killable; /* [s] the first process too may be killed by its own signals now */
+	struct ktimer kill_timer;     /* SIGKILL: when threads in guest code must have come back */
+	uint32_t queued_count;	      /* [s] siginfo entries queued: RLIMIT_SIGPENDING */
+	struct waitqueue signal_wait; /* woken when a signal is queued (signalfd) */
 	bool wait_stopped, wait_continued; /* [T] news for the parent's wait */
 
 	/* Shared by all threads */

@@ -25,7 +25,7 @@ struct thread_group *tg_new(struct kernel *k, int32_t tgid)
 	waitqueue_init(&tg->exit_wait);
 	waitqueue_init(&tg->signal_wait);
 	mutex_init(&tg->siglock, RANK_SIGNAL);
-	sigqueue_init(&tg->pending);
+	signal_group_init(tg);
 	itimers_init(tg);
 	tg->exit_signal = ABI_SIGCHLD;
 	tg->dumpable = true;

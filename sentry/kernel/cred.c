@@ -26,8 +26,8 @@ struct cred *cred_dup(const struct cred *c)
 {
 	struct cred *copy = cred_new();
 
-	*copy = *c;
-	refcount_init(&copy->ref);
+	/* All but the count, which others may be changing. */
+	memcpy(&copy->uid, &c->uid, sizeof(*c) - offsetof(struct cred, uid));
 	copy->groups = NULL;
 	if (c->group_count) {
 		copy->groups = xcalloc(c->group_count, sizeof(*c->groups));

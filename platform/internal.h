@@ -7,6 +7,7 @@
  * Lock order:
  *	platform.lock		who is who: ids, processes, slots, clones under way, deaths
  *	  platform_thread.lock	state of one thread, its present notification, what was ordered
+ *	  platform.arena_lock	where channel files are mapped
  * No callback is made with either held. Both are below every lock of the sentry.
  */
 #ifndef PLATFORM_INTERNAL_H
@@ -25,6 +26,7 @@
 
 #define RANK_PLATFORM	     86
 #define RANK_PLATFORM_THREAD 88
+#define RANK_PLATFORM_ARENA  89
 
 #define CHANNELS_SIZE ((uint64_t)STUB_SLOTS * CHANNEL_STRIDE)
 
@@ -50,13 +52,14 @@ struct host_process {
 struct platform_mm {
 	struct platform *p; /* [I] */
 	struct refcount refs;
-	int channel_fd;		  /* [I] all channels of this address space */
-	struct channel *channels; /* [I] its mapping, STUB_SLOTS of them; touched ones exist */
-	atomic_int vm_pid;	  /* [a] a living process of it, for process_vm_*; 0: none */
-	struct list processes;	  /* [p] */
-	uint32_t first_slot;	  /* [I] of its first thread */
-	uint32_t slot_high;	  /* [p] others from here on were never used */
-	struct list free_slots;	  /* [p] struct free_slot */
+	int channel_fd;		     /* [I] all channels of this address space */
+	struct channel *channels;    /* [I] its mapping, STUB_SLOTS of them; touched ones exist */
+	atomic_int vm_pid;	     /* [a] a living process of it, for process_vm_*; 0: none */
+	struct list processes;	     /* [p] */
+	uint32_t first_slot;	     /* [I] of its first thread */
+	uint32_t slot_high;	     /* [p] others from here on were never used */
+	struct list free_slots;	     /* [p] struct free_slot */
+	struct channel_arena *arena; /* [I] where channels lies */
 };
 
 /* A slot that was used; free once the host kernel has cleared the channel's tid_word. */
@@ -104,13 +107,14 @@ struct platform_thread {
 	bool death_by_host;		 /* [p] for the callback */
 
 	struct mutex lock;
-	enum thread_state state;	/* [t]; ORDERED and before: [p] */
-	pid_t tid;			/* [t] 0 until HELLO */
-	uint64_t notif_id;		/* [t] of the doorbell it waits in, while STOPPED */
-	uint64_t seq;			/* [t] of the last request taken */
-	bool hello;			/* [t] its first reply answers the HELLO */
-	bool own_stack_inherited;	/* [I] its slot's stack is inherited by forks */
-	bool slot_fresh;		/* [I] its slot has no stack yet */
+	_Atomic(enum thread_state)
+	    state;		  /* [t], until HELLO [p]; to DEAD with both held; read by any */
+	pid_t tid;		  /* [t] 0 until HELLO */
+	uint64_t notif_id;	  /* [t] of the doorbell it waits in, while STOPPED */
+	uint64_t seq;		  /* [t] of the last request taken */
+	bool hello;		  /* [t] its first reply answers the HELLO */
+	bool own_stack_inherited; /* [I] its slot's stack is inherited by forks */
+	bool slot_fresh;	  /* [I] its slot has no stack yet */
 	struct expected_mmap *expected; /* [t] */
 	struct lost_reply *lost;	/* [t] a reply that could not be handed over */
 	uint32_t expected_count, expected_next;
@@ -134,6 +138,9 @@ struct platform {
 	uint32_t spare_target;			    /* [I] */
 	uint64_t vdso_size, vdso_code_offset;	    /* [I] */
 	struct platform_counters stats;		    /* [a] */
+
+	struct mutex arena_lock;
+	struct channel_arena *arena; /* [arena_lock] the one with free places */
 
 	struct mutex lock;
 	struct idmap tids;		    /* [p] host tid -> platform_thread */
@@ -184,6 +191,11 @@ void thread_dies_locked(struct platform_thread *t, bool by_host);
 void run_deaths(struct platform *p);
 void process_kill_locked(struct host_process *process);
 uint64_t random_token(void);
+
+/* channels.c: the channel file of an address space. 0 or negative errno. */
+int channels_map(struct platform_mm *mm);
+void channels_unmap(struct platform_mm *mm);
+void channels_destroy(struct platform *p);
 
 /* reply.c */
 void reply_encode(struct platform_thread *t, const struct platform_reply *r);

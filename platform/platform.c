@@ -20,6 +20,7 @@ static struct platform *platform_alloc(const struct platform_config *config)
 	p->spare_target = config->spare_count;
 	p->listener = -1;
 	mutex_init(&p->lock, RANK_PLATFORM);
+	mutex_init(&p->arena_lock, RANK_PLATFORM_ARENA);
 	list_init(&p->outstanding);
 	list_init(&p->spares);
 	list_init(&p->spawn);
@@ -34,6 +35,8 @@ static void platform_release(struct platform *p)
 		close(p->listener);
 	idmap_destroy(&p->tids);
 	idmap_destroy(&p->pids);
+	channels_destroy(p);
+	mutex_destroy(&p->arena_lock);
 	mutex_destroy(&p->lock);
 	free(p->notif);
 	free(p);

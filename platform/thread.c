@@ -1,21 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The platform's objects: address spaces, host processes, threads, slots. */
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/mem.h"
 #include "platform/internal.h"
-
-#ifndef MFD_NOEXEC_SEAL
-#define MFD_NOEXEC_SEAL 0x0008U
-#endif
 
 uint64_t random_token(void)
 {
@@ -26,47 +20,22 @@ uint64_t random_token(void)
 	return token;
 }
 
-static int channel_file(void)
-{
-	int fd = memfd_create("cvisor-channels", MFD_CLOEXEC | MFD_NOEXEC_SEAL);
-
-	if (fd < 0 && errno == EINVAL) /* before Linux 6.3 */
-		fd = memfd_create("cvisor-channels", MFD_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	if (ftruncate(fd, (off_t)CHANNELS_SIZE) < 0) {
-		int err = -errno;
-
-		close(fd);
-		return err;
-	}
-	return fd;
-}
-
 struct platform_mm *mm_create(struct platform *p, uint32_t first_slot, int *ret_err)
 {
-	struct platform_mm *mm;
-	int fd = channel_file();
-	void *at;
+	struct platform_mm *mm = xnew(struct platform_mm);
+	int err;
 
-	if (fd < 0) {
-		*ret_err = fd;
-		return NULL;
-	}
-	at = mmap(NULL, CHANNELS_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
-	if (at == MAP_FAILED) {
-		*ret_err = -errno;
-		close(fd);
-		return NULL;
-	}
-	mm = xnew(struct platform_mm);
 	refcount_init(&mm->refs);
 	mm->p = p;
-	mm->channel_fd = fd;
-	mm->channels = at;
 	mm->first_slot = first_slot;
 	list_init(&mm->processes);
 	list_init(&mm->free_slots);
+	err = channels_map(mm);
+	if (err < 0) {
+		free(mm);
+		*ret_err = err;
+		return NULL;
+	}
 	return mm;
 }
 
@@ -78,8 +47,7 @@ void platform_mm_put(struct platform_mm *mm)
 		return;
 	list_for_each_safe (f, tmp, &mm->free_slots, link)
 		free(f);
-	munmap(mm->channels, CHANNELS_SIZE);
-	close(mm->channel_fd);
+	channels_unmap(mm);
 	free(mm);
 }
 

@@ -43,7 +43,8 @@
 #define RING_FIRST 4096 /* what a ring begins with */
 
 struct pipe {
-	struct mutex lock;		     /* RANK_OBJECT */
+	struct mutex lock; /* RANK_OBJECT */
+	bool anonymous;	   /* [I] of pipe(2): opening it again (/proc/self/fd/N) waits for nobody */
 	uint32_t readers, writers, files;    /* lock; open ends */
 	uint64_t reader_opens, writer_opens; /* lock; ever */
 	char *ring;			     /* lock */
@@ -328,12 +329,15 @@ int pipe_open_fifo(struct inode *i, struct file *f)
 	int err = 0;
 
 	mutex_lock(&i->lock);
-	if (only_write && (f->flags & ABI_O_NONBLOCK) && (!i->fifo || !i->fifo->readers)) {
+	if (only_write && !(i->fifo && i->fifo->anonymous) && (f->flags & ABI_O_NONBLOCK) &&
+	    (!i->fifo || !i->fifo->readers)) {
 		err = -ENXIO;
 	} else {
 		if (!i->fifo)
 			i->fifo = pipe_alloc();
 		join(i->fifo, f);
+		if (i->fifo->anonymous)
+			f->pos = -1; /* it has had a partner */
 	}
 	mutex_unlock(&i->lock);
 	return err;
@@ -357,8 +361,8 @@ int64_t pipe_wait_open(struct task *t, struct file *f)
 {
 	struct pipe *p = pipe_of(f);
 
-	if (!p || (f->flags & ABI_O_NONBLOCK) || (file_readable(f) && file_writable(f)) ||
-	    other_side_came(f))
+	if (!p || p->anonymous || (f->flags & ABI_O_NONBLOCK) ||
+	    (file_readable(f) && file_writable(f)) || other_side_came(f))
 		return 0;
 	/* ABI_POLLMSG: somebody opened. */
 	task_wait_add(t, file_readable(f) ? &p->read_wq : &p->write_wq, ABI_POLLMSG, f);
@@ -379,6 +383,7 @@ int pipe_new(struct task *t, uint32_t flags, struct file *ret[2])
 	path_put(&path);
 	mutex_lock(&i->lock);
 	i->fifo = pipe_alloc();
+	i->fifo->anonymous = true;
 	join(i->fifo, ret[0]);
 	join(i->fifo, ret[1]);
 	mutex_unlock(&i->lock);

@@ -204,13 +204,19 @@ void thread_dies_locked(struct platform_thread *t, bool by_host)
 	list_add_tail(&p->deaths, &t->link);
 }
 
+/* A process of its own that is known to have been made: it will say HELLO whoever has died. */
+static bool born_elsewhere(const struct platform_thread *t)
+{
+	return t->kind != PCLONE_THREAD && t->asked && !t->ordered_by;
+}
+
 /* The clones that this process was ordered to make and whose children have not said HELLO. */
 static void drop_outstanding_locked(struct platform *p, struct host_process *creator)
 {
 	struct platform_thread *t, *tmp;
 
 	list_for_each_safe (t, tmp, &p->outstanding, link)
-		if (t->creator == creator)
+		if (t->creator == creator && !born_elsewhere(t))
 			thread_dies_locked(t, !creator->killed);
 }
 

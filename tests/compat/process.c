@@ -493,6 +493,29 @@ TEST(many_processes)
 	}
 }
 
+TEST(daemons_outlive_their_parents)
+{
+	int fd[2];
+	char c;
+
+	for (volatile int i = 0; i < 100; i++) {
+		pid_t pid;
+
+		OK(pipe(fd));
+		pid = OK(i & 1 ? vfork() : fork());
+		if (pid == 0) {
+			pid = fork();
+			if (pid == 0)
+				(void)!write(fd[1], "x", 1);
+			_exit(0);
+		}
+		WAIT_EXIT(pid, 0);
+		close(fd[1]);
+		EQ(read(fd[0], &c, 1), 1);
+		close(fd[0]);
+	}
+}
+
 TEST(many_at_once)
 {
 	pid_t pid[100];

@@ -33,6 +33,7 @@ UNIT_cgroup := runsc/cgroup.c runsc/cgroup_path.c runsc/error.c runsc/options.c
 PLATFORM_SRCS := $(filter-out platform/stub/%,$(wildcard platform/*.c platform/*/*.c))
 UNIT_platform := $(PLATFORM_SRCS) tests/unit/guest/minisentry.c
 UNIT_platform_hostile := $(UNIT_platform)
+UNIT_platform_filter := platform/notify/filter.c
 include tests/unit/guest/guest.mk
 
 define unit_rule

@@ -48,7 +48,7 @@ static uint32_t abi_flags(uint32_t oci)
 static void mount_root(struct boot *b)
 {
 	struct super_block *sb;
-	int err = gofer_fs_mount(b->kernel, b->gofer, 0, false, &sb);
+	int err = gofer_fs_mount(b->kernel, b->gofer, 0, b->args->options->root_shared, &sb);
 
 	if (err)
 		boot_fail(b, SANDBOX_ERROR_MOUNT, err, "/");

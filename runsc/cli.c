@@ -26,6 +26,9 @@ const struct cli_option cli_global_options[] = {
     {"criu", 0, "value", "accepted, without effect"},
     {"platform", 0, "value", "how guest code is run: auto (default), notify or ptrace"},
     {"network", 0, "value", "none (default); host and sandbox are not there yet"},
+    {"file-access", 0, "value",
+     "exclusive (default): nobody else changes the container's root file system while it runs; "
+     "shared: the host may, at the price of asking each time"},
     {"strace", 0, NULL, "log each system call of the container"},
     {"strict", 0, NULL, "a system call or flag that isn't supported ends the sandbox"},
     {"help", 'h', NULL, "show this"},

@@ -86,6 +86,7 @@ static struct error *read_options(const struct cli_args *a, struct runsc_options
 {
 	static const char *const rootless[] = {"auto", "true", "false", NULL};
 	static const char *const networks[] = {"none", "host", "sandbox", NULL};
+	static const char *const accesses[] = {"exclusive", "shared", NULL};
 	static const char *const platforms[] = {"auto", "notify", "ptrace", NULL};
 	struct error *e;
 	int i;
@@ -101,8 +102,12 @@ static struct error *read_options(const struct cli_args *a, struct runsc_options
 	if (!e)
 		e = choose(a, "network", networks, &i);
 	o->network = (enum network_mode)i;
+	if (!e)
+		e = choose(a, "file-access", accesses, &i);
+	o->root_shared = i;
 	if (!e && o->network != NETWORK_NONE)
-		e = error_new("--network=%s is not there yet, only --network=none", networks[i]);
+		e = error_new("--network=%s is not there yet, only --network=none",
+			      networks[o->network]);
 	return e;
 }
 

@@ -24,6 +24,8 @@ struct runsc_options {
 	enum rootless_mode rootless;
 	const char *platform; /* "auto", or a platform's name */
 	enum network_mode network;
+	/* Others than this sandbox change the root file system as well: it is revalidated. */
+	bool root_shared;
 	bool strace; /* one line for each guest call, to the log */
 	bool strict; /* an unsupported call or flag ends the sandbox */
 };

@@ -63,10 +63,10 @@ static int apply_fstat_locked(struct inode *i, int fd)
 
 static bool needs_refresh(struct gofer_inode *g)
 {
-	if (g->super->shared)
-		return time_monotonic_ns() - atomic_load(&g->fresh_at) > FRESH_NS;
-	return atomic_load_explicit(&g->stale, memory_order_relaxed) ||
-	       atomic_load_explicit(&g->mapped, memory_order_relaxed);
+	if (atomic_load_explicit(&g->stale, memory_order_relaxed) ||
+	    atomic_load_explicit(&g->mapped, memory_order_relaxed))
+		return true;
+	return g->super->shared && time_monotonic_ns() - atomic_load(&g->fresh_at) > FRESH_NS;
 }
 
 int gofer_getattr(struct inode *i)

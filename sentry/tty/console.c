@@ -139,8 +139,17 @@ static void console_destroy(struct tty *tty)
 	free(c);
 }
 
+static void console_tell_size(struct tty *tty, const struct abi_winsize *size)
+{
+	struct winsize ws = {size->row, size->col, size->xpixel, size->ypixel};
+
+	/* Whoever holds the master reads it there; that it fails only means that nobody does. */
+	ioctl(console_of(tty)->fd, TIOCSWINSZ, &ws);
+}
+
 static const struct tty_driver console_driver = {
     .changed = console_changed,
+    .resized = console_tell_size,
     .drained = console_drained,
     .destroy = console_destroy,
 };

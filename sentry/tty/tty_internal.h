@@ -25,6 +25,8 @@
 struct tty_driver {
 	/* Something changed for the other side (TTY_*). Called without locks. */
 	void (*changed)(struct tty *tty, uint32_t what);
+	/* A program set the size: the other side is told. Without locks. Absent: nobody to tell. */
+	void (*resized)(struct tty *tty, const struct abi_winsize *size);
 	/* Whether output has left the sentry: tcdrain. Under tty.lock. Absent: always. */
 	bool (*drained)(struct tty *tty);
 	void (*destroy)(struct tty *tty); /* the last reference is gone: frees tty */

@@ -317,9 +317,12 @@ static int64_t set_size(struct tty *tty, struct task *t, uint64_t arg)
 	struct abi_winsize size;
 	int err = copy_from_user(t, &size, uaddr(arg), sizeof(size));
 
-	if (!err)
-		tty_resize(tty, &size);
-	return err;
+	if (err)
+		return err;
+	tty_resize(tty, &size);
+	if (tty->driver->resized)
+		tty->driver->resized(tty, &size);
+	return 0;
 }
 
 static int64_t set_exclusive(struct tty *tty, bool on)

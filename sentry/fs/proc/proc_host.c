@@ -56,6 +56,15 @@ pid_t proc_host_pid(struct task *t)
 	return atomic_load(&t->tg->host_pid);
 }
 
+char *proc_host_task_file(struct task *t, const char *name)
+{
+	pid_t pid = proc_host_pid(t);
+	char path[64], *text;
+
+	snprintf(path, sizeof(path), "%d/%s", pid, name);
+	return pid > 0 && proc_host_read(t->kernel, path, &text) ? text : xstrdup("");
+}
+
 static void read_statm(struct kernel *k, const char *path, uint64_t *ret_resident,
 		       uint64_t *ret_shared)
 {

@@ -21,6 +21,7 @@ extern const struct synth_entry proc_pid_entry, proc_tid_entry;		/* proc_pid.c *
 extern const struct synth_dynamic proc_fd_dynamic, proc_fdinfo_dynamic; /* proc_fd.c */
 extern const struct synth_entry proc_ns_entries[];			/* proc_fd.c */
 extern const struct synth_entry proc_sys_entries[];			/* proc_sys.c */
+extern const struct synth_entry proc_net_entries[];			/* proc_net.c */
 
 int proc_show_maps(const struct synth_node *n, struct strbuf *out); /* proc_maps.c */
 int proc_show_smaps(const struct synth_node *n, struct strbuf *out);
@@ -57,6 +58,8 @@ bool proc_host_read(struct kernel *k, const char *path, char **ret_text);
 uint64_t proc_host_field(const char *text, const char *name);
 /* The host process behind a task, or 0. */
 pid_t proc_host_pid(struct task *t);
+/* A file of its directory there ("status"), as a fresh string, never NULL. */
+char *proc_host_task_file(struct task *t, const char *name);
 /* Bytes resident and shared of it. */
 void proc_host_resident(struct task *t, uint64_t *ret_resident, uint64_t *ret_shared);
 

@@ -292,6 +292,7 @@ static const struct synth_dynamic task_dynamic = {.lookup = lookup_thread, .next
 	     .open = proc_open_mem},                                                               \
 	    SYNTH_FILE("mountinfo", 0444, proc_show_mountinfo),                                    \
 	    SYNTH_FILE("mounts", 0444, proc_show_mounts),                                          \
+	    SYNTH_DIR("net", 0555, proc_net_entries),                                              \
 	    PRIVATE_DIR("ns", 0511, .children = proc_ns_entries),                                  \
 	    SYNTH_FILE("oom_score", 0444, show_oom_score),                                         \
 	    SYNTH_RW("oom_score_adj", 0644, show_oom_score_adj, store_oom_score_adj),              \

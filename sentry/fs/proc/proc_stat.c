@@ -38,7 +38,10 @@ struct snapshot {
 	uint64_t children_utime, children_stime;
 	uint64_t pending, shared_pending, blocked, ignored, caught;
 	uint32_t queued;
-	uint64_t queued_max, vsize, rss, shared, rss_max;
+	uint64_t queued_max, vsize, rss, shared;
+	uint64_t minor_faults, children_minor_faults, major_faults, children_major_faults;
+	int32_t processor;
+	uint32_t fd_size;
 	struct mm_usage usage;
 	struct mm_layout layout;
 	const struct cred *cred; /* reference */
@@ -110,6 +113,44 @@ static void gather_memory(struct task *t, struct snapshot *s)
 	proc_host_resident(t, &s->rss, &s->shared);
 }
 
+/* What only the host counts: faults, and where the process ran last. */
+static void gather_host(struct task *t, struct snapshot *s)
+{
+	char *text = proc_host_task_file(t, "stat");
+	const char *behind = strrchr(text, ')');
+
+	if (behind)
+		sscanf(behind + 1,
+		       " %*c %*d %*d %*d %*d %*d %*u %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64
+		       " %*u %*u %*d %*d %*d %*d %*d %*d %*u %*u %*d %*u %*u %*u %*u %*u %*u %*u"
+		       " %*u %*u %*u %*u %*u %*u %*d %d",
+		       &s->minor_faults, &s->children_minor_faults, &s->major_faults,
+		       &s->children_major_faults, &s->processor);
+	free(text);
+}
+
+/* How large a table for the highest descriptor is on Linux. */
+static uint32_t fd_table_size(struct task *t)
+{
+	struct files *files;
+	struct file *f;
+	uint32_t size = 64;
+	int fd;
+
+	mutex_lock(&t->kernel->tasks_lock);
+	files = t->files ? files_get(t->files) : NULL;
+	mutex_unlock(&t->kernel->tasks_lock);
+	if (!files)
+		return 0;
+	for (fd = files_next(files, 0, &f); fd >= 0; fd = files_next(files, fd + 1, &f)) {
+		file_put(f);
+		while (size <= (uint32_t)fd)
+			size *= 2;
+	}
+	files_put(files);
+	return size;
+}
+
 static void gather(const struct synth_node *n, struct snapshot *s)
 {
 	struct task *t = n->task;
@@ -120,6 +161,7 @@ static void gather(const struct synth_node *n, struct snapshot *s)
 	mutex_unlock(&t->kernel->tasks_lock);
 	gather_signals(t, s);
 	gather_memory(t, s);
+	gather_host(t, s);
 	s->state = proc_task_state(t);
 	if (n->number == NODE_THREAD)
 		cputime_of_task(t, &s->time);
@@ -176,15 +218,17 @@ int proc_show_stat(const struct synth_node *n, struct strbuf *out)
 	bool allowed = proc_may_access(n->viewer, n->task) == 0;
 
 	gather(n, &s);
-	strbuf_addf(out, "%d (%s) %c %d %d %d %d %d 4194304 0 0 0 0", s.tid, s.comm, s.state,
-		    s.ppid, s.pgid, s.sid, (int32_t)s.tty, s.tpgid);
+	strbuf_addf(
+	    out, "%d (%s) %c %d %d %d %d %d 4194304 %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64,
+	    s.tid, s.comm, s.state, s.ppid, s.pgid, s.sid, (int32_t)s.tty, s.tpgid, s.minor_faults,
+	    s.children_minor_faults, s.major_faults, s.children_major_faults);
 	add_times(out, &s);
 	strbuf_addf(out, " %" PRIu64 " %" PRIu64 " %llu", s.vsize, s.rss / PAGE,
 		    (unsigned long long)ABI_RLIM_INFINITY);
 	add_addresses(out, &s.layout, allowed);
-	strbuf_addf(out, " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " 0 0 0 %d 0 %d %d 0 0 0",
+	strbuf_addf(out, " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " 0 0 0 %d %d %d %d 0 0 0",
 		    (s.pending | s.shared_pending) & low, s.blocked & low, s.ignored & low,
-		    s.caught & low, s.exit_signal, s.priority, s.policy);
+		    s.caught & low, s.exit_signal, s.processor, s.priority, s.policy);
 	add_late_addresses(out, &s.layout, allowed);
 	strbuf_addf(out, " %d\n", allowed ? s.exit_code : 0);
 	cred_put(s.cred);
@@ -240,8 +284,9 @@ static void add_identity(struct strbuf *out, const struct snapshot *s)
 		    "\nUmask:\t%04o\nState:\t%s\nTgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\n"
 		    "TracerPid:\t0\n",
 		    s->umask, state_name(s->state), s->tgid, s->tid, s->ppid);
-	strbuf_addf(out, "Uid:\t%u\t%u\t%u\t%u\nGid:\t%u\t%u\t%u\t%u\nFDSize:\t64\nGroups:\t",
-		    c->uid, c->euid, c->suid, c->fsuid, c->gid, c->egid, c->sgid, c->fsgid);
+	strbuf_addf(out, "Uid:\t%u\t%u\t%u\t%u\nGid:\t%u\t%u\t%u\t%u\nFDSize:\t%u\nGroups:\t",
+		    c->uid, c->euid, c->suid, c->fsuid, c->gid, c->egid, c->sgid, c->fsgid,
+		    s->fd_size);
 	for (uint32_t i = 0; i < c->group_count; i++)
 		strbuf_addf(out, "%u ", c->groups[i]);
 	strbuf_addf(out, "%s\nNStgid:\t%d\nNSpid:\t%d\nNSpgid:\t%d\nNSsid:\t%d\nKthread:\t0\n",
@@ -253,26 +298,24 @@ static void add_kib(struct strbuf *out, const char *name, uint64_t bytes)
 	strbuf_addf(out, "%s:\t%8" PRIu64 " kB\n", name, bytes / 1024);
 }
 
-static void add_memory(struct strbuf *out, const struct snapshot *s)
+/* Resident memory by kind is the host's knowledge: host is its status file. */
+static void add_memory(struct strbuf *out, const struct snapshot *s, const char *host)
 {
-	uint64_t anon = s->rss - MIN(s->rss, s->shared);
+	static const char *const of_host[] = {"VmHWM", "VmRSS", "RssAnon", "RssFile", "RssShmem"};
 	uint64_t code = code_size(&s->layout);
 
 	add_kib(out, "VmPeak", s->usage.peak);
 	add_kib(out, "VmSize", s->usage.total);
 	add_kib(out, "VmLck", s->usage.locked);
 	add_kib(out, "VmPin", 0);
-	add_kib(out, "VmHWM", MAX(s->rss, s->rss_max));
-	add_kib(out, "VmRSS", s->rss);
-	add_kib(out, "RssAnon", anon);
-	add_kib(out, "RssFile", s->rss - anon);
-	add_kib(out, "RssShmem", 0);
+	for (size_t i = 0; i < array_count(of_host); i++)
+		add_kib(out, of_host[i], proc_host_field(host, of_host[i]) * 1024);
 	add_kib(out, "VmData", s->usage.data);
 	add_kib(out, "VmStk", s->usage.stack);
 	add_kib(out, "VmExe", code);
 	add_kib(out, "VmLib", s->usage.exec - MIN(s->usage.exec, code));
-	add_kib(out, "VmPTE", s->rss / 512 + 2 * PAGE_SIZE);
-	add_kib(out, "VmSwap", 0);
+	add_kib(out, "VmPTE", proc_host_field(host, "VmPTE") * 1024);
+	add_kib(out, "VmSwap", proc_host_field(host, "VmSwap") * 1024);
 	add_kib(out, "HugetlbPages", 0);
 	strbuf_addstr(out, "CoreDumping:\t0\nTHP_enabled:\t1\n");
 }
@@ -299,18 +342,25 @@ static void add_capabilities(struct strbuf *out, const struct cred *c)
 
 int proc_show_status(const struct synth_node *n, struct strbuf *out)
 {
+	char *host = proc_host_task_file(n->task, "status");
 	struct snapshot s;
 
 	gather(n, &s);
+	s.fd_size = fd_table_size(n->task);
 	add_identity(out, &s);
 	if (s.has_mm)
-		add_memory(out, &s);
+		add_memory(out, &s, host);
 	add_signals(out, &s);
 	add_capabilities(out, s.cred);
 	strbuf_addstr(out, "Speculation_Store_Bypass:\tvulnerable\n");
 	cpus_show_allowed(n->kernel, out);
-	strbuf_addstr(out, "Mems_allowed:\t00000001\nMems_allowed_list:\t0\n"
-			   "voluntary_ctxt_switches:\t0\nnonvoluntary_ctxt_switches:\t0\n");
+	strbuf_addf(out,
+		    "Mems_allowed:\t00000001\nMems_allowed_list:\t0\n"
+		    "voluntary_ctxt_switches:\t%" PRIu64 "\nnonvoluntary_ctxt_switches:\t%" PRIu64
+		    "\n",
+		    proc_host_field(host, "voluntary_ctxt_switches"),
+		    proc_host_field(host, "nonvoluntary_ctxt_switches"));
 	cred_put(s.cred);
+	free(host);
 	return 0;
 }

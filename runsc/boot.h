@@ -13,6 +13,8 @@
 #include "sentry/kernel/hostpoll.h"
 #include "sentry/vfs/vfs.h"
 
+struct abi_rlimit;
+struct cred;
 struct gofer_client;
 struct init_config;
 struct kernel;
@@ -47,6 +49,8 @@ void boot_mounts(struct boot *b);
 
 /* boot_process.c: the first process, from config.json. Ends the process on failure. */
 void boot_init_process(struct boot *b);
+struct cred *boot_make_cred(const struct oci_process *p);		 /* one reference */
+void boot_make_rlimits(const struct oci_process *p, struct abi_rlimit *rl); /* 16 of them */
 
 /* Calls func on the event thread at these events (ABI_POLL*) of fd, each time; hang-ups always.
  * Ends the process on failure. */
@@ -57,6 +61,12 @@ void boot_watch(struct boot *b, struct hostpoll *hp, int fd, uint32_t events,
 void boot_stats(struct boot *b, struct strbuf *out);
 /* boot_control.c: serves the control socket on the event thread. */
 void boot_control_start(struct boot *b);
+
+/*
+ * boot_hook.c: starts a program as a guest process for CONTROL_RUN_HOOK. 0: client (a copy of it)
+ * gets the reply when the program has ended; else a negative errno to answer with now.
+ */
+int boot_hook_start(struct boot *b, const void *payload, size_t size, int client);
 
 /*
  * boot_filter.c: drops every capability, sets no_new_privs and installs the sentry's filter. Before

@@ -38,6 +38,7 @@
 struct answer {
 	struct control_reply head;
 	struct strbuf payload;
+	bool later; /* somebody else answers */
 };
 
 static int do_start(struct boot *b)
@@ -214,7 +215,16 @@ void boot_stats(struct boot *b, struct strbuf *out)
 	unsupported_report(out);
 }
 
-static int serve(struct boot *b, const struct control_request *r, const void *payload,
+static int do_run_hook(struct boot *b, const struct control_request *r, const void *payload,
+		       int client, struct answer *a)
+{
+	int err = boot_hook_start(b, payload, r->size, client);
+
+	a->later = !err;
+	return err;
+}
+
+static int serve(struct boot *b, const struct control_request *r, const void *payload, int client,
 		 struct answer *a)
 {
 	switch (r->op) {
@@ -224,11 +234,12 @@ static int serve(struct boot *b, const struct control_request *r, const void *pa
 		return do_kill(b, r);
 	case CONTROL_PS:
 		return do_ps(b, r, a);
+	case CONTROL_RUN_HOOK:
+		return do_run_hook(b, r, payload, client, a);
 	case CONTROL_STATS:
 		boot_stats(b, &a->payload);
 		return 0;
 	default:
-		(void)payload;
 		return -EOPNOTSUPP;
 	}
 }
@@ -276,9 +287,10 @@ static void serve_connection(struct boot *b, int fd)
 		a.head.err = control_check_request(packet, (size_t)n, &r);
 		if (!a.head.err) {
 			a.head.op = r.op;
-			a.head.err = serve(b, &r, packet + sizeof(r), &a);
+			a.head.err = serve(b, &r, packet + sizeof(r), fd, &a);
 		}
-		answer_and_close(fd, &a);
+		if (!a.later)
+			answer_and_close(fd, &a);
 	}
 	strbuf_free(&a.payload);
 	free(packet);

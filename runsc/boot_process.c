@@ -37,7 +37,7 @@ static void set_groups(struct cred *c, const struct oci_user *user)
 	qsort(c->groups, c->group_count, sizeof(uint32_t), compare_ids);
 }
 
-static struct cred *make_cred(const struct oci_process *p)
+struct cred *boot_make_cred(const struct oci_process *p)
 {
 	struct cred *c = cred_new();
 
@@ -56,7 +56,7 @@ static struct cred *make_cred(const struct oci_process *p)
 }
 
 /* Linux' limits for the first process, then the config's. */
-static void make_rlimits(const struct oci_process *p, struct abi_rlimit *rl)
+void boot_make_rlimits(const struct oci_process *p, struct abi_rlimit *rl)
 {
 	for (uint32_t i = 0; i < 16; i++)
 		rl[i] = (struct abi_rlimit){ABI_RLIM_INFINITY, ABI_RLIM_INFINITY};
@@ -176,7 +176,7 @@ void boot_init_process(struct boot *b)
 	const struct oci_process *p = &b->spec->process;
 	const char *program = p->args.items[0];
 	struct abi_rlimit rlimits[16];
-	struct cred *cred = make_cred(p);
+	struct cred *cred = boot_make_cred(p);
 	struct files *files = files_new();
 	struct fs_context *fs = make_fs(b);
 	struct init_config config = {
@@ -189,7 +189,7 @@ void boot_init_process(struct boot *b)
 	    .oom_score_adj = p->has_oom_score_adj ? p->oom_score_adj : 0,
 	};
 
-	make_rlimits(p, rlimits);
+	boot_make_rlimits(p, rlimits);
 	make_stdio(b, cred, files);
 	if (strchr(program, '/')) {
 		int err = try_program(b, &config, program);

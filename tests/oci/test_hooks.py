@@ -177,3 +177,17 @@ def failing_start_container_hook(box):
     equal(r.status, 1, f"{r}")
     contains(r.err, "error running startContainer hook #0 (/bin/false)", "the message")
     check(not os.path.exists(box.rootfs + "/ran"), "the program ran")
+
+
+@test
+def timeout_of_a_start_container_hook(box):
+    box.config["hooks"] = {"startContainer": [{"path": "/bin/sleep", "args": ["sleep", "1000"], "timeout": 1}]}
+    box.write()
+    box.refused("run", "--bundle", box.bundle, box.id, message="hook ran past its specified timeout")
+
+
+@test
+def missing_start_container_hook(box):
+    box.config["hooks"] = {"startContainer": [{"path": "/bin/nope"}]}
+    box.write()
+    box.refused("run", "--bundle", box.bundle, box.id, message="(/bin/nope): asking the sentry: No such file")

@@ -686,6 +686,96 @@ static void maps_with_just_the_rights(void **state)
 	inode_put(i);
 }
 
+/* Several guests' worth of everything at once, in names of their own and in common ones. */
+struct guest {
+	int number;
+	uint32_t random;
+};
+
+static uint32_t guest_random(struct guest *g, uint32_t below)
+{
+	g->random = g->random * 1664525 + 1013904223;
+	return (g->random >> 8) % below;
+}
+
+static void guest_make(struct guest *g)
+{
+	struct inode *dir = root_inode(), *i = NULL;
+	char name[32];
+
+	snprintf(name, sizeof(name), "own%d-%u", g->number, guest_random(g, 20));
+	mutex_lock(&dir->lock);
+	if (!dir->ops->lookup(dir, name, &i)) {
+		assert_int_equal(dir->ops->unlink(dir, name, i), 0);
+		dcache_invalidate(dir, name);
+	} else {
+		assert_int_equal(dir->ops->create(dir, name, 0644, f.cred, &i), 0);
+		dcache_invalidate(dir, name);
+	}
+	mutex_unlock(&dir->lock);
+	inode_put(i);
+}
+
+static void guest_use(struct guest *g)
+{
+	char name[32], buf[64];
+	struct abi_stat st;
+	struct file *file;
+	struct path p;
+
+	snprintf(name, sizeof(name), "/common%u", guest_random(g, 5));
+	p = found(name);
+	assert_int_equal(vfs_stat(&p, &st), 0);
+	file = open_path(&p, guest_random(g, 2) ? ABI_O_RDWR : ABI_O_RDONLY);
+	if (file_writable(file))
+		assert_int_equal(write_text(file, "text", guest_random(g, 1000)), 4);
+	assert_true(read_at(file, buf, sizeof(buf), guest_random(g, 1000)) >= 0);
+	file_put(file);
+	path_put(&p);
+}
+
+static void guest_list(struct guest *g)
+{
+	struct seen *s = calloc(1, sizeof(*s));
+	struct file *file = open_path(&f.root, ABI_O_RDONLY | ABI_O_DIRECTORY);
+
+	(void)g;
+	s->e.emit = ignore;
+	read_all(file, s, 1000);
+	file_put(file);
+	free(s);
+}
+
+static void *run_guest(void *arg)
+{
+	static void (*const operations[])(struct guest *) = {guest_make, guest_use, guest_use,
+							     guest_list};
+
+	for (int i = 0; i < 400; i++)
+		operations[guest_random(arg, 4)](arg);
+	return NULL;
+}
+
+static void many_at_once(void **state)
+{
+	struct guest guests[5];
+	pthread_t threads[5];
+
+	(void)state;
+	for (int i = 0; i < 5; i++) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "common%d", i);
+		make_file(name, "text");
+	}
+	for (int i = 0; i < 5; i++) {
+		guests[i] = (struct guest){i, (uint32_t)i};
+		pthread_create(&threads[i], NULL, run_guest, &guests[i]);
+	}
+	for (int i = 0; i < 5; i++)
+		pthread_join(threads[i], NULL);
+}
+
 /* ---- shared ---- */
 
 static void sees_changes_of_the_host(void **state)
@@ -942,6 +1032,8 @@ int main(void)
 	    T(changes_drop_what_was_ahead),
 	    T(survives_a_full_gofer),
 	    T(maps_with_just_the_rights),
+	    T(many_at_once),
+	    SHARED(many_at_once),
 	    SHARED(lists),
 	    SHARED(sees_changes_of_the_host),
 	    SHARED(open_file_sees_growth),

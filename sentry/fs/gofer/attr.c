@@ -51,7 +51,7 @@ static int apply_fstat_locked(struct inode *i, int fd)
 
 	if (fstat(fd, &st))
 		return -errno;
-	i->mode = (i->mode & ABI_S_IFMT) | (st.st_mode & ABI_S_IALLUGO);
+	gofer_set_mode(i, st.st_mode);
 	i->nlink = (uint32_t)st.st_nlink;
 	__atomic_store_n(&i->size, (uint64_t)st.st_size, __ATOMIC_RELAXED);
 	i->blocks = (uint64_t)st.st_blocks;

@@ -19,13 +19,13 @@
 /* Whether a directory's name was looked up so lately that it is believed. */
 static bool recently_named(struct inode *i)
 {
-	return ABI_S_ISDIR(i->mode) &&
+	return gofer_type(i) == ABI_S_IFDIR &&
 	       time_monotonic_ns() - atomic_load(&gofer_inode(i)->named_at) <= DIR_NS;
 }
 
 static void note_named(struct inode *i)
 {
-	if (gofer_inode(i)->super->shared && ABI_S_ISDIR(i->mode))
+	if (gofer_inode(i)->super->shared && gofer_type(i) == ABI_S_IFDIR)
 		atomic_store(&gofer_inode(i)->named_at, time_monotonic_ns());
 }
 
@@ -112,7 +112,7 @@ bool gofer_revalidate(struct inode *dir, const char *name, struct inode *i)
 		else
 			same = attr.ino == gofer_inode(i)->host_ino &&
 			       attr.dev == gofer_inode(i)->host_dev &&
-			       !((attr.mode ^ i->mode) & ABI_S_IFMT);
+			       (attr.mode & ABI_S_IFMT) == gofer_type(i);
 	}
 	rpc_end(rpc);
 	if (same) {

@@ -121,6 +121,18 @@ static inline struct gofer_super *gofer_super(const struct super_block *sb)
 	return sb->private;
 }
 
+/* The mode is read without the lock by path walks; its type never changes. */
+static inline void gofer_set_mode(struct inode *i, uint32_t mode)
+{
+	__atomic_store_n(&i->mode, (i->mode & ABI_S_IFMT) | (mode & ABI_S_IALLUGO),
+			 __ATOMIC_RELAXED);
+}
+
+static inline uint32_t gofer_type(struct inode *i)
+{
+	return __atomic_load_n(&i->mode, __ATOMIC_RELAXED) & ABI_S_IFMT;
+}
+
 /* ---- super.c ---- */
 /*
  * The inode of a node that a reply brought, with a reference; takes the handle over. parent (or

@@ -110,7 +110,7 @@ static struct abi_timespec time_of(const struct gofer_time *t)
 
 void gofer_apply_attr(struct inode *i, const struct gofer_attr *a)
 {
-	i->mode = (i->mode & ABI_S_IFMT) | (a->mode & ABI_S_IALLUGO);
+	gofer_set_mode(i, a->mode);
 	i->uid = a->uid;
 	i->gid = a->gid;
 	i->nlink = a->nlink;

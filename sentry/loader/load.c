@@ -10,6 +10,7 @@
 
 #include "abi/fcntl.h"
 #include "abi/mman.h"
+#include "abi/prctl.h"
 #include "abi/resource.h"
 #include "base/compiler.h"
 #include "base/mem.h"
@@ -30,17 +31,18 @@ struct load {
 	struct elf_file elf, interp;
 	bool dynamic;
 	uint64_t stack_limit;
+	bool randomize;
 	uint64_t vdso;
 };
 
-static uint64_t stack_limit(struct task *t)
+static void take_settings(struct load *l)
 {
-	uint64_t limit;
+	struct thread_group *tg = l->task->tg;
 
-	mutex_lock(&t->tg->siglock);
-	limit = t->tg->rlimits[ABI_RLIMIT_STACK].cur;
-	mutex_unlock(&t->tg->siglock);
-	return limit;
+	mutex_lock(&tg->siglock);
+	l->stack_limit = tg->rlimits[ABI_RLIMIT_STACK].cur;
+	l->randomize = !(tg->personality & ABI_ADDR_NO_RANDOMIZE);
+	mutex_unlock(&tg->siglock);
 }
 
 /* Errors of an interpreter that isn't one are ELIBBAD. */
@@ -183,12 +185,13 @@ static int build(struct load *l, struct exec_image *image)
 			       .program = &l->elf,
 			       .cred = image->cred,
 			       .secure = image->secure,
-			       .stack_limit = l->stack_limit};
+			       .stack_limit = l->stack_limit,
+			       .randomize = l->randomize};
 	const struct elf_file *first = l->dynamic ? &l->interp : &l->elf;
 	int err = stack_check(&s);
 
 	image->mm = mm_new(l->task->kernel);
-	mm_randomize(image->mm, l->stack_limit);
+	mm_lay_out(image->mm, l->stack_limit, l->randomize);
 	mm_set_exe_file(image->mm, l->program.file);
 	if (!err)
 		err = map_program(l, image);
@@ -213,9 +216,11 @@ static int build(struct load *l, struct exec_image *image)
 int loader_load(struct task *t, const struct exec_args *args, struct exec_image *ret_image)
 {
 	struct exec_image image = {.stand_ins = {-1, -1}};
-	struct load l = {.task = t, .args = args, .stack_limit = stack_limit(t)};
-	int err = args->envc > ARG_COUNT_MAX ? -E2BIG : read_files(&l);
+	struct load l = {.task = t, .args = args};
+	int err;
 
+	take_settings(&l);
+	err = args->envc > ARG_COUNT_MAX ? -E2BIG : read_files(&l);
 	if (!err)
 		err = exec_creds(l.program.file, t->cred, &image.cred, &image.secure);
 	if (!err)

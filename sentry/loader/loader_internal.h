@@ -78,6 +78,7 @@ struct stack_plan {
 	uint64_t entry;	      /* AT_ENTRY */
 	uint64_t vdso;	      /* AT_SYSINFO_EHDR, 0: none */
 	uint64_t stack_limit; /* RLIMIT_STACK */
+	bool randomize;
 };
 /* -E2BIG if the strings are too many or too long. */
 int stack_check(const struct stack_plan *p);

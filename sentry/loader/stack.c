@@ -225,7 +225,9 @@ static void fill(const struct stack_plan *p, struct stack *s, struct exec_image 
 	l->env_start = l->arg_end = s->sp;
 	push_strings(s, p->argv->items, p->argv->count);
 	l->arg_start = s->sp;
-	s->sp = (s->sp - random_word() % ALIGN_RANDOM_MAX) & ~15ull;
+	if (p->randomize)
+		s->sp -= random_word() % ALIGN_RANDOM_MAX;
+	s->sp &= ~15ull;
 	at.platform = push_string(s, PLATFORM_STRING);
 	at.random = push(s, random, sizeof(random));
 	push_tables(p, s, image, &at);

@@ -18,7 +18,7 @@
 /* Layout of the address space, after arch/x86/mm/mmap.c and fs/binfmt_elf.c of Linux. */
 #define STACK_RANDOM_PAGES (1u << 22) /* 16 GiB */
 #define MMAP_RANDOM_PAGES  (1u << 28) /* 1 TiB */
-#define BRK_RANDOM_BYTES   (1ull << 30)
+#define BRK_RANDOM_PAGES   (1u << 18) /* 1 GiB */
 #define STACK_GAP_MIN	   (128ull << 20)
 #define STACK_GAP_MAX	   (PAGE_ALIGN_DOWN(PLATFORM_GUEST_MAX / 6 * 5))
 
@@ -121,6 +121,7 @@ struct mm *mm_dup(struct mm *mm)
 	child->usage.locked = 0;
 	child->stack_top = mm->stack_top;
 	child->pie_base = mm->pie_base;
+	child->randomize = mm->randomize;
 	if (mm->exe_file)
 		child->exe_file = file_get(mm->exe_file);
 	drop_dontfork(child);
@@ -141,17 +142,22 @@ void mm_user_removed(struct mm *mm)
 
 /* ---- exec ---- */
 
-void mm_randomize(struct mm *mm, uint64_t stack_limit)
+static uint64_t random_pages(const struct mm *mm, uint64_t limit)
+{
+	return mm->randomize ? random_below(limit) * PAGE_SIZE : 0;
+}
+
+void mm_lay_out(struct mm *mm, uint64_t stack_limit, bool randomize)
 {
 	uint64_t gap = MIN(stack_limit, STACK_GAP_MAX);
 
+	mm->randomize = randomize;
 	gap = MAX(PAGE_ALIGN_UP(gap) + VMA_GUARD + STACK_RANDOM_PAGES * PAGE_SIZE, STACK_GAP_MIN);
 	gap = MIN(gap, STACK_GAP_MAX);
-	mm->stack_top = PLATFORM_GUEST_MAX - random_below(STACK_RANDOM_PAGES) * PAGE_SIZE;
-	mm->layout.mmap_base =
-	    PLATFORM_GUEST_MAX - gap - random_below(MMAP_RANDOM_PAGES) * PAGE_SIZE;
-	mm->pie_base = PAGE_ALIGN_DOWN(PLATFORM_GUEST_MAX / 3 * 2) +
-		       random_below(MMAP_RANDOM_PAGES) * PAGE_SIZE;
+	mm->stack_top = PLATFORM_GUEST_MAX - random_pages(mm, STACK_RANDOM_PAGES);
+	mm->layout.mmap_base = PLATFORM_GUEST_MAX - gap - random_pages(mm, MMAP_RANDOM_PAGES);
+	mm->pie_base =
+	    PAGE_ALIGN_DOWN(PLATFORM_GUEST_MAX / 3 * 2) + random_pages(mm, MMAP_RANDOM_PAGES);
 }
 
 uint64_t mm_stack_top(const struct mm *mm)
@@ -178,7 +184,7 @@ void mm_set_exe_file(struct mm *mm, struct file *f)
 
 void mm_set_brk(struct mm *mm, uint64_t end)
 {
-	uint64_t at = PAGE_ALIGN_UP(end) + PAGE_ALIGN_DOWN(random_below(BRK_RANDOM_BYTES));
+	uint64_t at = PAGE_ALIGN_UP(end) + random_pages(mm, BRK_RANDOM_PAGES);
 
 	mutex_lock(&mm->lock);
 	if (at >= PLATFORM_GUEST_MAX || vma_any(&mm->vmas, PAGE_ALIGN_UP(end), at + PAGE_SIZE))

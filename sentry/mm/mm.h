@@ -115,8 +115,9 @@ int64_t mm_ops_failed(struct task *t, uint32_t index, int error);
 
 /* ---- exec (sentry/loader): the tree only, before anybody else knows the mm ---- */
 
-/* Draws the places of stack, mappings and programs; stack_limit is RLIMIT_STACK. */
-void mm_randomize(struct mm *mm, uint64_t stack_limit);
+/* Draws the places of stack, mappings, heap and programs, or takes the same ones each time
+ * (ADDR_NO_RANDOMIZE); stack_limit is RLIMIT_STACK. */
+void mm_lay_out(struct mm *mm, uint64_t stack_limit, bool randomize);
 /* Top of the stack to be, page aligned; where a position-independent program goes. */
 uint64_t mm_stack_top(const struct mm *mm);
 uint64_t mm_pie_base(const struct mm *mm);

@@ -16,8 +16,9 @@ struct mm {
 	struct vma_set vmas;	 /* [m] */
 	struct mm_layout layout; /* [m] */
 	struct mm_usage usage;	 /* [m] kept by area_account; peak by mm_add */
-	uint64_t stack_top;	 /* [I] after mm_randomize */
+	uint64_t stack_top;	 /* [I] after mm_lay_out */
 	uint64_t pie_base;	 /* [I] */
+	bool randomize;		 /* [I] */
 	bool lock_future;	 /* [m] mlockall(MCL_FUTURE) */
 	struct file *exe_file;	 /* [m] reference or NULL */
 	struct list ops;	 /* [m] struct mm_op.link */

@@ -5,6 +5,7 @@
 #include <cpuid.h>
 #include <elf.h>
 #include <sys/auxv.h>
+#include <sys/personality.h>
 
 static char **start_argv;
 static int start_argc;
@@ -183,4 +184,17 @@ TEST(places_are_random)
 	for (int i = 0; i < 4; i++)
 		CHECK((first.at[i] == 0 && second.at[i] == 0) || first.at[i] != second.at[i] ||
 		      second.at[i] != third.at[i]);
+}
+
+TEST(places_can_be_fixed)
+{
+	struct places first, second;
+
+	if (personality(ADDR_NO_RANDOMIZE) < 0)
+		SKIP("personality is forbidden here");
+	first = new_places();
+	second = new_places();
+	for (int i = 0; i < 3; i++)
+		EQ(first.at[i], second.at[i]);
+	CHECK(first.at[3] != second.at[3]); /* AT_RANDOM all the same */
 }

@@ -138,7 +138,7 @@ static int setup(void **state)
 	task_init(&other, mm);
 	mm_user_added(mm);
 	mm_user_added(mm);
-	mm_randomize(mm, 8 << 20);
+	mm_lay_out(mm, 8 << 20, true);
 	*state = mm;
 	return 0;
 }

@@ -205,7 +205,8 @@ bool request_decode(struct platform_thread *t, struct platform_event *ret_event)
 
 /* notify/notify.c */
 void lost_reply_free(struct lost_reply *lost);
-void notify_reply(struct platform_thread *t, const struct platform_reply *r);
+/* Negative errno if the thread can't be replied to at all (its descriptor table is full). */
+int notify_reply(struct platform_thread *t, const struct platform_reply *r);
 /* Handles one notification that is waiting; 1 with an event, 0 without, negative errno. */
 int notify_receive(struct platform *p, struct platform_event *ret_event);
 /* Gives the zygote something to do, if it waits. Caller holds p->lock. */

@@ -386,7 +386,8 @@ void platform_reply(struct platform_thread *t, const struct platform_reply *r)
 	check(r->memop_count <= PLATFORM_MEMOPS_MAX);
 	if (order == PORD_CLONE)
 		order_clone(t, r->child);
-	notify_reply(t, r);
+	if (notify_reply(t, r) < 0)
+		platform_kill(t);
 	if (order == PORD_EXIT)
 		exit_thread(t);
 }
@@ -403,16 +404,37 @@ void platform_kick(struct platform_thread *t)
 	mutex_unlock(&p->lock);
 }
 
+/*
+ * One that has not said HELLO: a thread lives and dies with its creator's process; a process is
+ * dead for the sentry from now on, and killed when it comes with its token.
+ */
+static bool kill_unborn_locked(struct platform_thread *t)
+{
+	if (t->state != THREAD_ORDERED) {
+		t->kill_pending = true;
+		return false;
+	}
+	if (t->kind == PCLONE_THREAD) {
+		process_kill_locked(t->creator);
+		return false;
+	}
+	thread_dies_locked(t, false);
+	return true;
+}
+
 void platform_kill(struct platform_thread *t)
 {
 	struct platform *p = t->p;
+	bool died = false;
 
 	mutex_lock(&p->lock);
 	if (t->process)
 		process_kill_locked(t->process);
-	else
-		t->kill_pending = true;
+	else if (t->state != THREAD_DEAD)
+		died = kill_unborn_locked(t);
 	mutex_unlock(&p->lock);
+	if (died)
+		nudge(p);
 }
 
 void platform_thread_put(struct platform_thread *t)

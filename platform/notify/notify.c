@@ -73,12 +73,18 @@ static int notify_send(struct platform *p, uint64_t id, int64_t val, uint32_t fl
 	return ioctl(p->listener, SECCOMP_IOCTL_NOTIF_SEND, &resp) < 0 ? -errno : 0;
 }
 
-/* Installs a descriptor in the process that waits in this notification; its number there. */
-static int add_fd(struct platform *p, uint64_t id, int fd)
+/*
+ * Installs a descriptor in the process that waits in this notification; its number there. With
+ * SECCOMP_ADDFD_FLAG_SEND that is the answer as well.
+ */
+static int add_fd(struct platform *p, uint64_t id, int fd, uint32_t flags)
 {
-	struct seccomp_notif_addfd addfd = {.id = id, .srcfd = (uint32_t)fd};
-	int r = ioctl(p->listener, SECCOMP_IOCTL_NOTIF_ADDFD, &addfd);
+	struct seccomp_notif_addfd addfd = {.id = id, .srcfd = (uint32_t)fd, .flags = flags};
+	int r;
 
+	do {
+		r = ioctl(p->listener, SECCOMP_IOCTL_NOTIF_ADDFD, &addfd);
+	} while (r < 0 && errno == EINTR);
 	count_stat(p, addfds);
 	return r < 0 ? -errno : r;
 }
@@ -108,28 +114,25 @@ static uint32_t count_fd_memops(const struct platform_reply *r)
 	return count;
 }
 
-/* Hands in the descriptors that the reply needs and notes what the stub may do with them. */
-static int hand_in_fds(struct platform_thread *t, const struct platform_reply *r)
+/*
+ * Hands in the descriptors of memory operations and notes what the stub may do with them. A place
+ * is left for the channel file of a new process, which it maps first.
+ */
+static int hand_in_fds(struct platform_thread *t, const struct platform_reply *r, bool forked)
 {
-	uint32_t count = count_fd_memops(r) + t->hello;
+	uint32_t count = count_fd_memops(r) + forked;
 	int fd;
 
 	free(t->expected);
 	t->expected = count ? xcalloc(count, sizeof(*t->expected)) : NULL;
-	t->expected_count = t->expected_next = 0;
-	if (t->hello && t->kind == PCLONE_FORK) {
-		fd = add_fd(t->p, t->notif_id, t->mm->channel_fd);
-		if (fd < 0)
-			return fd;
-		expect_mmap(t, STUB_CHANNELS, CHANNELS_SIZE, PROT_READ | PROT_WRITE,
-			    MAP_NORESERVE | MAP_FIXED | MAP_SHARED, fd, 0);
-	}
+	t->expected_count = forked;
+	t->expected_next = 0;
 	for (uint32_t i = 0; i < r->memop_count; i++) {
 		const struct memop *op = &r->memops[i];
 
 		if (op->type != MEMOP_MMAP_FD)
 			continue;
-		fd = add_fd(t->p, t->notif_id, op->fd);
+		fd = add_fd(t->p, t->notif_id, op->fd, 0);
 		if (fd == -ENOENT)
 			return fd;
 		fd = fd < 0 ? -1 : fd; /* the host's mmap will fail, and that be reported */
@@ -139,22 +142,47 @@ static int hand_in_fds(struct platform_thread *t, const struct platform_reply *r
 	return 0;
 }
 
-/* Caller holds t->lock; t is STOPPED. */
+/* Answers a new process's HELLO with its channel file, in one step where the host can. */
+static int send_channel(struct platform_thread *t)
+{
+	struct platform *p = t->p;
+	int fd = add_fd(p, t->notif_id, t->mm->channel_fd, SECCOMP_ADDFD_FLAG_SEND);
+	bool sent = fd != -EINVAL; /* before Linux 5.14 */
+
+	if (!sent)
+		fd = add_fd(p, t->notif_id, t->mm->channel_fd, 0);
+	if (fd < 0)
+		return fd;
+	t->expected[0] =
+	    (struct expected_mmap){{STUB_CHANNELS, CHANNELS_SIZE, PROT_READ | PROT_WRITE,
+				    MAP_NORESERVE | MAP_FIXED | MAP_SHARED, (uint64_t)fd, 0}};
+	return sent ? 0 : notify_send(p, t->notif_id, fd, 0);
+}
+
+/*
+ * Caller holds t->lock; t is STOPPED, and stays so if the reply could not be handed over. What the
+ * thread does next needs t->lock to be looked at, so it finds all of this done.
+ */
 static int reply_locked(struct platform_thread *t, const struct platform_reply *r)
 {
 	bool forked = t->hello && t->kind == PCLONE_FORK;
-	int err, val = 0;
+	int err;
 
 	reply_encode(t, r);
 	atomic_fetch_add_explicit(&t->p->stats.memops, r->memop_count, memory_order_relaxed);
-	err = hand_in_fds(t, r);
+	err = hand_in_fds(t, r, forked);
 	if (err < 0)
 		return err;
-	if (forked)
-		val = (int)t->expected[0].args[4];
 	t->state = THREAD_RUNNING;
 	atomic_store_explicit(&t->ch->state, CHANNEL_REPLY, memory_order_release);
-	return notify_send(t->p, t->notif_id, val, 0);
+	if (!forked) {
+		notify_send(t->p, t->notif_id, 0, 0); /* ENOENT: it is dead, or rings again */
+		return 0;
+	}
+	err = send_channel(t);
+	if (err < 0)
+		t->state = THREAD_STOPPED;
+	return err;
 }
 
 /*
@@ -194,13 +222,19 @@ static struct lost_reply *lost_reply_keep(const struct platform_reply *r)
 	return lost;
 }
 
-void notify_reply(struct platform_thread *t, const struct platform_reply *r)
+int notify_reply(struct platform_thread *t, const struct platform_reply *r)
 {
+	int err = 0;
+
 	mutex_lock(&t->lock);
-	if (t->state == THREAD_STOPPED && !t->lost && reply_locked(t, r) == -ENOENT &&
-	    t->state == THREAD_STOPPED)
+	if (t->state == THREAD_STOPPED && !t->lost)
+		err = reply_locked(t, r);
+	if (err == -ENOENT) {
 		t->lost = lost_reply_keep(r);
+		err = 0;
+	}
 	mutex_unlock(&t->lock);
+	return err;
 }
 
 /* The thread whose reply was lost rings again. Caller holds t->lock. */
@@ -209,7 +243,7 @@ static void reply_again_locked(struct platform_thread *t)
 	struct lost_reply *lost = t->lost;
 
 	t->lost = NULL;
-	if (reply_locked(t, &lost->r) == -ENOENT && t->state == THREAD_STOPPED)
+	if (reply_locked(t, &lost->r) == -ENOENT)
 		t->lost = lost;
 	else
 		lost_reply_free(lost);

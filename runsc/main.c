@@ -186,7 +186,7 @@ int main(int argc, char **argv)
 	struct runsc_options o = {.log_fd = -1};
 	struct cli_args a;
 	struct error *e;
-	int status;
+	int status = 0;
 
 	fill_stdio();
 	signal(SIGPIPE, SIG_IGN);
@@ -202,12 +202,11 @@ int main(int argc, char **argv)
 	if (!e)
 		e = read_options(&a, &o);
 	if (e)
-		return fail(&o, NULL, e);
-	if (cli_flag(&a, "help") || a.word_count == 0) {
+		status = fail(&o, NULL, e);
+	else if (cli_flag(&a, "help") || a.word_count == 0)
 		cli_help(stdout);
-		return 0;
-	}
-	status = run_command(&o, a.word_count, a.words);
+	else
+		status = run_command(&o, a.word_count, a.words);
 	free(o.root);
 	return status;
 }

@@ -5,7 +5,7 @@ declare -A m=([a]=1 [b]=2); for k in $(printf '%s\n' "${!m[@]}" | sort); do echo
 a=(x y z); echo "${a[@]:1}" "${#a[@]}"
 diff <(seq 1 5) <(seq 2 6); cat <<< "here string"
 coproc CAT { cat; }; echo through >&"${CAT[1]}"; read -r l <&"${CAT[0]}"; echo "$l"; exec {CAT[1]}>&-; wait
-set -m; sleep 30 & jobs | awk '{ print $1, $2 }'; kill %1; wait %1 2>/dev/null; echo "s $?"
+set -m; sleep 30 & p=$!; jobs | tail -n 1 | awk '{ print $2 }'; kill $p; wait $p 2>/dev/null; echo "s $?"
 mapfile -t lines < <(printf '%s\n' 1 2 3); echo "${lines[2]}"
 [[ abc =~ ^a(.)c$ ]] && echo "${BASH_REMATCH[1]}"; printf '%q\n' "a b'c"
 time_out=$( { timeout 0.3 sleep 10; echo $?; } ); echo "$time_out"

@@ -279,6 +279,40 @@ static ssize_t call_for_data(struct gofer_rpc *rpc, void *buf, size_t size)
 	return ret;
 }
 
+/* cp and its like ask every file. */
+static bool knows_no_xattrs(struct gofer_inode *g)
+{
+	return !g->super->shared && atomic_load(&g->no_xattrs);
+}
+
+static uint32_t xattr_version(struct gofer_inode *g)
+{
+	uint32_t version;
+
+	mutex_lock(&g->lock);
+	version = g->xattr_version;
+	mutex_unlock(&g->lock);
+	return version;
+}
+
+/* The gofer said that there are none, asked when the version was this. */
+static void note_no_xattrs(struct gofer_inode *g, uint32_t version)
+{
+	mutex_lock(&g->lock);
+	if (g->xattr_version == version)
+		atomic_store(&g->no_xattrs, true);
+	mutex_unlock(&g->lock);
+}
+
+/* Before one is added. */
+static void forget_no_xattrs(struct gofer_inode *g)
+{
+	mutex_lock(&g->lock);
+	g->xattr_version++;
+	atomic_store(&g->no_xattrs, false);
+	mutex_unlock(&g->lock);
+}
+
 ssize_t gofer_getxattr(struct inode *i, const char *name, void *buf, size_t size)
 {
 	struct gofer_inode *g = gofer_inode(i);
@@ -290,6 +324,8 @@ ssize_t gofer_getxattr(struct inode *i, const char *name, void *buf, size_t size
 	/* exec asks each time; nothing in the sandbox can add it. */
 	if (file_caps && !g->super->shared && atomic_load(&g->no_file_caps))
 		return -ENODATA;
+	if (knows_no_xattrs(g))
+		return -ENODATA;
 	n = call_for_data(begin_xattr(g, GOFER_GETXATTR, name, "", 0, 0), buf, size);
 	if (file_caps && (n == -ENODATA || n == -EOPNOTSUPP))
 		atomic_store(&g->no_file_caps, true);
@@ -300,11 +336,20 @@ ssize_t gofer_listxattr(struct inode *i, char *buf, size_t size)
 {
 	struct gofer_inode *g = gofer_inode(i);
 	struct gofer_req_handle *req;
-	struct gofer_rpc *rpc = rpc_begin(g->super->client, GOFER_LISTXATTR, sizeof(*req));
+	struct gofer_rpc *rpc;
+	uint32_t version;
+	ssize_t n;
 
+	if (knows_no_xattrs(g))
+		return 0;
+	version = xattr_version(g);
+	rpc = rpc_begin(g->super->client, GOFER_LISTXATTR, sizeof(*req));
 	req = rpc->req;
 	req->handle = g->handle;
-	return call_for_data(rpc, buf, size);
+	n = call_for_data(rpc, buf, size);
+	if (n == 0)
+		note_no_xattrs(g, version);
+	return n;
 }
 
 /* Both answer with attributes; the caller holds inode.lock. */
@@ -330,6 +375,7 @@ int gofer_setxattr(struct inode *i, const char *name, const void *value, size_t 
 		return -EOPNOTSUPP;
 	if (size > GOFER_DATA_MAX)
 		return -E2BIG;
+	forget_no_xattrs(gofer_inode(i));
 	return call_change(i, begin_xattr(gofer_inode(i), GOFER_SETXATTR, name, value, size,
 					  flags & (ABI_XATTR_CREATE | ABI_XATTR_REPLACE)));
 }

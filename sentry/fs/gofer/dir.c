@@ -202,6 +202,8 @@ static int make(struct inode *dir, const struct making *m, struct inode **ret)
 	}
 	if (!err)
 		err = gofer_inode_of(s, &node, dir, ret);
+	if (!err)
+		atomic_store(&gofer_inode(*ret)->no_xattrs, true);
 	if (fd >= 0 && !err && ABI_S_ISREG((*ret)->mode))
 		gofer_keep_fd(gofer_inode(*ret), fd);
 	else if (fd >= 0)

@@ -107,6 +107,8 @@ struct gofer_inode {
 	atomic_int mapped;	  /* [a] open files with a writable shared mapping, which changes
 				     mtime at any time */
 	atomic_bool no_file_caps; /* [a] it has no security.capability */
+	atomic_bool no_xattrs;	  /* [a] it has none at all; set under [g] */
+	uint32_t xattr_version;	  /* [g] counts what may have added one */
 	atomic_ullong fresh_at;	  /* [a] monotonic ns: when the attributes last arrived */
 	atomic_ullong named_at;	  /* [a] of a shared tree: when the name was last looked up */
 };

@@ -49,7 +49,7 @@ void boot_mounts(struct boot *b);
 
 /* boot_process.c: the first process, from config.json. Ends the process on failure. */
 void boot_init_process(struct boot *b);
-struct cred *boot_make_cred(const struct oci_process *p);		 /* one reference */
+struct cred *boot_make_cred(const struct oci_process *p);		    /* one reference */
 void boot_make_rlimits(const struct oci_process *p, struct abi_rlimit *rl); /* 16 of them */
 
 /* Calls func on the event thread at these events (ABI_POLL*) of fd, each time; hang-ups always.

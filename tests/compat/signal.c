@@ -693,8 +693,8 @@ TEST(bad_sigreturn_kills)
 
 TEST(death_by_default)
 {
-	const int deadly[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGABRT, SIGUSR1,   SIGPIPE,
-				     SIGALRM, SIGTERM, SIGXCPU, SIGPROF, SIGVTALRM, SIGRTMIN};
+	const int deadly[] = {SIGHUP,  SIGINT,	SIGQUIT, SIGABRT, SIGUSR1,   SIGPIPE,
+			      SIGALRM, SIGTERM, SIGXCPU, SIGPROF, SIGVTALRM, SIGRTMIN};
 
 	for (unsigned i = 0; i < sizeof(deadly) / sizeof(deadly[0]); i++) {
 		int status;

@@ -243,21 +243,32 @@ static bool leaked(void)
 	return bad;
 }
 
+/* Debug builds and --debug take everything down in order, so that what is left over shows. */
+static bool orderly(const struct boot *b)
+{
+#ifdef DEBUG
+	(void)b;
+	return true;
+#else
+	return b->args->options->debug;
+#endif
+}
+
 static void finish(struct boot *b) __noreturn;
 static void finish(struct boot *b)
 {
 	int code = exit_code(b->kernel->exit_status);
 
-	if (b->args->options->debug)
-		print_stats(b);
-#ifdef DEBUG
-	workers_join(b->kernel);
-	platform_destroy(b->platform);
-	if (leaked())
-		code = 70; /* EX_SOFTWARE: a test that sees it fails */
-#else
-	(void)leaked;
-#endif
+	if (orderly(b)) {
+		workers_join(b->kernel);
+		platform_get_stats(b->platform, &b->last_stats);
+		platform_destroy(b->platform);
+		b->platform = NULL;
+		if (b->args->options->debug)
+			print_stats(b);
+		if (leaked())
+			code = 70; /* EX_SOFTWARE: a test that sees it fails */
+	}
 	_exit(code);
 }
 

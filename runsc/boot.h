@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "platform/platform.h"
 #include "runsc/sandbox.h"
 #include "sentry/kernel/hostpoll.h"
 #include "sentry/vfs/vfs.h"
@@ -27,7 +28,8 @@ struct boot {
 	const struct sandbox_args *args;
 	const struct oci_spec *spec;
 	struct kernel *kernel;
-	struct platform *platform;
+	struct platform *platform; /* NULL at the very end */
+	struct platform_stats last_stats;
 	struct gofer_client *gofer;
 	struct path root;    /* of the container */
 	struct task *init;   /* loaded, not yet started; NULL once it runs */

@@ -545,9 +545,12 @@ static void note_chld(int signo, siginfo_t *info, void *uc)
 TEST(stop_and_continue)
 {
 	struct sigaction sa = {.sa_sigaction = note_chld, .sa_flags = SA_SIGINFO | SA_RESTART};
+	sigset_t chld, old;
 	int status;
 	pid_t pid;
 
+	sigemptyset(&chld);
+	sigaddset(&chld, SIGCHLD);
 	OK(sigaction(SIGCHLD, &sa, NULL));
 	pid = OK(fork());
 	if (pid == 0) {
@@ -561,6 +564,11 @@ TEST(stop_and_continue)
 	OK(kill(pid, SIGCONT));
 	EQ(waitpid(pid, &status, WCONTINUED), pid);
 	CHECK(WIFCONTINUED(status));
+	/* The child itself sends the news; if it were killed before, there would be none. */
+	OK(sigprocmask(SIG_BLOCK, &chld, &old));
+	while (chld_count < 2)
+		sigsuspend(&old);
+	OK(sigprocmask(SIG_SETMASK, &old, NULL));
 	OK(kill(pid, SIGKILL));
 	EQ(waitpid(pid, &status, 0), pid);
 	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);

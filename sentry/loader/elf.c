@@ -244,6 +244,42 @@ static uint32_t segment_prot(uint32_t flags)
 	       (flags & ABI_PF_X ? ABI_PROT_EXEC : 0);
 }
 
+/* The last file mapping ordered, if op goes on where it ends. */
+static struct memop *mapping_before(struct exec_image *image, const struct memop *op)
+{
+	for (uint32_t i = image->memop_count; i-- > 0;) {
+		struct memop *m = &image->memops[i];
+
+		if (m->type != MEMOP_MMAP_FD)
+			continue;
+		return m->fd == op->fd && m->addr + m->size == op->addr &&
+			       m->offset + m->size == op->offset
+			   ? m
+			   : NULL;
+	}
+	return NULL;
+}
+
+/*
+ * Handing a descriptor in costs the guest a round trip, changing protection only a host call. So
+ * segments that follow each other in file and memory (text and read-only data do) are mapped as one
+ * and then told apart.
+ */
+static int order_file_map(struct exec_image *image, struct memop *op)
+{
+	struct memop *before = mapping_before(image, op);
+
+	if (!before)
+		return image_add_memop(image, op);
+	before->size += op->size;
+	if (before->prot == op->prot)
+		return 0;
+	op->type = MEMOP_MPROTECT;
+	op->fd = -1;
+	op->offset = 0;
+	return image_add_memop(image, op);
+}
+
 static int map_file_part(struct elf_file *e, const struct abi_elf64_phdr *p, uint64_t start,
 			 uint64_t end, struct exec_image *image, unsigned index)
 {
@@ -264,7 +300,7 @@ static int map_file_part(struct elf_file *e, const struct abi_elf64_phdr *p, uin
 	if (op.fd < 0)
 		return op.fd;
 	err = mm_insert(image->mm, &a);
-	return err ? err : image_add_memop(image, &op);
+	return err ? err : order_file_map(image, &op);
 }
 
 static int map_anon_part(const struct abi_elf64_phdr *p, uint64_t start, uint64_t end,

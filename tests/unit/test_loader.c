@@ -71,6 +71,10 @@ static void run_memop(const struct memop *op)
 
 	if (op->type == MEMOP_VDSO)
 		return;
+	if (op->type == MEMOP_MPROTECT) {
+		mprotect((void *)op->addr, op->size, (int)op->prot);
+		return;
+	}
 	if (op->type == MEMOP_MMAP_FD)
 		fd = op->fd;
 	else
@@ -306,6 +310,25 @@ static void test_script_loop(void **state)
 
 /* ---- damaged files ---- */
 
+/* Mappings don't overlap, and protection is changed only within the one mapped last. */
+static void check_overlap(const struct exec_image *image, uint32_t index)
+{
+	const struct memop *op = &image->memops[index], *last = NULL;
+
+	for (uint32_t i = 0; i < index; i++) {
+		const struct memop *m = &image->memops[i];
+
+		if (m->type == MEMOP_MMAP_FD)
+			last = m;
+		if (op->type != MEMOP_MPROTECT && m->type != MEMOP_MPROTECT)
+			assert_true(m->addr + m->size <= op->addr ||
+				    op->addr + op->size <= m->addr);
+	}
+	if (op->type == MEMOP_MPROTECT)
+		assert_true(last && op->addr > last->addr &&
+			    op->addr + op->size <= last->addr + last->size);
+}
+
 /* Whatever the file says, the plan stays in the guest's range and doesn't overlap itself. */
 static void check_plan(const struct exec_image *image)
 {
@@ -315,9 +338,7 @@ static void check_plan(const struct exec_image *image)
 		assert_int_equal((op->addr | op->size | op->offset) & (PAGE_SIZE - 1), 0);
 		assert_true(op->addr >= PLATFORM_GUEST_MIN && op->size > 0);
 		assert_true(op->size <= PLATFORM_GUEST_MAX - op->addr);
-		for (uint32_t j = 0; j < i; j++)
-			assert_true(image->memops[j].addr + image->memops[j].size <= op->addr ||
-				    op->addr + op->size <= image->memops[j].addr);
+		check_overlap(image, i);
 	}
 	for (uint32_t i = 0; i < image->zero_count; i++)
 		assert_true(image->zero[i].size < PAGE_SIZE &&

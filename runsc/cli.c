@@ -2,8 +2,10 @@
 #include "runsc/cli.h"
 
 #include <getopt.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/signalfd.h>
 
 #include "runsc/lifecycle.h"
 
@@ -180,6 +182,19 @@ void cli_help_command(FILE *out, const struct command *c)
 		fputs("\nOPTIONS:\n", out);
 		print_options(out, c->options);
 	}
+}
+
+int cli_ending_signals(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGQUIT);
+	sigaddset(&set, SIGTERM);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	return signalfd(-1, &set, SFD_CLOEXEC);
 }
 
 struct error *cli_create_request(const struct cli_args *a, struct create_request *ret)

@@ -75,6 +75,9 @@ void cli_version(FILE *out);
 		"preserve-fds", 0, "value", "only 0: no further descriptors reach the container"   \
 	}
 
+/* Blocks SIGHUP, SIGINT, SIGQUIT and SIGTERM; a signalfd of them, for create_request. */
+int cli_ending_signals(void);
+
 struct create_request;
 struct error *cli_create_request(const struct cli_args *a, struct create_request *ret) __must_check;
 

@@ -1,8 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <signal.h>
-#include <sys/signalfd.h>
-#include <unistd.h>
-
 #include "base/fd.h"
 #include "runsc/cli.h"
 #include "runsc/lifecycle.h"
@@ -13,19 +9,11 @@ static struct error *run(const struct runsc_options *o, const struct cli_args *a
 	struct error *e = cli_create_request(a, &r);
 	cleanup_fd int signals = -1;
 	struct created out;
-	sigset_t set;
 
 	(void)ret_status;
 	if (e)
 		return e;
-	/* They end the wait for the sandbox, and what was made is undone. */
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
-	sigaddset(&set, SIGQUIT);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	signals = signalfd(-1, &set, SFD_CLOEXEC);
+	signals = cli_ending_signals();
 	r.signal_fd = signals;
 	e = lifecycle_create(o, &r, &out);
 	if (!e)

@@ -127,12 +127,12 @@ static struct error *begin(struct foreground *f, const struct create_request *r)
 static struct error *run_foreground(const struct runsc_options *o, struct create_request *r,
 				    bool keep, int *ret_status)
 {
-	cleanup_fd int signals = open_signals();
+	cleanup_fd int signals = open_signals(), ending = cli_ending_signals();
 	struct created created;
 	struct foreground f = {.created = &created, .signal_fd = signals};
 	struct error *e, *end;
 
-	r->signal_fd = signals;
+	r->signal_fd = ending; /* the others stay pending until the container runs */
 	r->foreground = true;
 	e = lifecycle_create(o, r, &created);
 	if (e)
@@ -159,9 +159,12 @@ static struct error *run_foreground(const struct runsc_options *o, struct create
 
 static struct error *run_detached(const struct runsc_options *o, struct create_request *r)
 {
+	cleanup_fd int ending = cli_ending_signals();
 	struct created created;
-	struct error *e = lifecycle_create(o, r, &created);
+	struct error *e;
 
+	r->signal_fd = ending;
+	e = lifecycle_create(o, r, &created);
 	if (e)
 		return e;
 	e = lifecycle_start(created.container, created.spec);

@@ -168,7 +168,7 @@ static void gofer_park(const struct launch *l, int go_fd, int ready_fd)
 
 	if (l->own_gofer_mounts &&
 	    (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)) {
-		dprintf(ready_fd, "a mount namespace for the gofer: %s", strerror(errno));
+		dprintf(ready_fd, "gofer: a mount namespace of its own: %s", strerror(errno));
 		_exit(1);
 	}
 	if (send(go_fd, "p", 1, MSG_NOSIGNAL) != 1 || read(go_fd, &byte, 1) != 1)
@@ -242,7 +242,7 @@ struct error *launch_gofer(struct launch *l)
 		char text[512] = "";
 
 		gofer_wait_ready(l->gofer_ready, text, sizeof(text));
-		return error_new("gofer: %s", text);
+		return error_new("%s", text);
 	}
 	return NULL;
 }
@@ -419,19 +419,28 @@ static struct error *death_error(struct child *c)
 	return error_new("the sandbox died while it started: exit status %d", WEXITSTATUS(status));
 }
 
-/* One message of the sandbox: a byte (ret_byte) or a struct; its death is an error. */
-static struct error *receive(struct launch *l, char *ret_byte)
+/* Until fd can be read (or is at its end). A signal of the caller's ends the wait. */
+static struct error *await(const struct launch *l, int fd)
 {
-	struct sandbox_message m;
-	struct pollfd p[] = {{.fd = l->sandbox.hold, .events = POLLIN},
-			     {.fd = l->signal_fd, .events = POLLIN}};
+	struct pollfd p[] = {{.fd = fd, .events = POLLIN}, {.fd = l->signal_fd, .events = POLLIN}};
 	struct signalfd_siginfo si;
-	ssize_t n;
 
 	while (poll(p, 2, -1) < 0 && errno == EINTR)
 		;
 	if (!p[0].revents && read(l->signal_fd, &si, sizeof(si)) == (ssize_t)sizeof(si))
 		return error_new("ended by signal %u", si.ssi_signo);
+	return NULL;
+}
+
+/* One message of the sandbox: a byte (ret_byte) or a struct; its death is an error. */
+static struct error *receive(struct launch *l, char *ret_byte)
+{
+	struct error *e = await(l, l->sandbox.hold);
+	struct sandbox_message m;
+	ssize_t n;
+
+	if (e)
+		return e;
 	n = fd_recv(l->sandbox.hold, &m, sizeof(m), NULL, 0, NULL);
 	if (n == 1) {
 		*ret_byte = *(char *)&m;
@@ -476,10 +485,12 @@ struct error *launch_boot(struct launch *l)
 
 	if (!e)
 		e = let_go(&l->sandbox);
+	if (!e)
+		e = await(l, l->gofer_ready);
 	if (e)
 		return e;
 	if (gofer_wait_ready(l->gofer_ready, text, sizeof(text)) < 0)
-		return error_new("gofer: %s", text);
+		return error_new("%s", text);
 	e = expect(l, 'r');
 	return e ? error_wrap(e, "unable to start container process") : NULL;
 }

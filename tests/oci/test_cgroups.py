@@ -135,3 +135,26 @@ def pids_limit_inside(box):
     r = box.run()
     contains(r.err, "fork", f"a refused fork: {r}")
     equal(len(r.out.split()), 20, "forks tried: the first process and 19 more")
+
+
+@test
+def version_2_alone(box):
+    """The unified hierarchy, in a mount namespace where a v1 host shows nothing else."""
+    view = "umount -R /sys/fs/cgroup && mount -t tmpfs none /sys/fs/cgroup; " \
+           "mount -t cgroup2 none /sys/fs/cgroup && exec \"$@\""
+
+    def runsc(*words):
+        r = box.finish(["unshare", "-m", "sh", "-c", view, "sh", *box.command(*words)], b"", 60, None)
+        equal(r.status, 0, f"{words}: {r}")
+
+    box.config["linux"]["cgroupsPath"] = f"/{box.id}"
+    box.args("sleep", "1000")
+    box.write()
+    if V1 and not os.path.isdir("/sys/fs/cgroup/unified"):
+        raise Skip("this host has no cgroup v2")
+    runsc("create", "--bundle", box.bundle, box.id)
+    path, = [p for p in cgroup_paths(box.id) if not V1 or "/unified/" in p]
+    check(box.state()["pid"] in members(path) and box.gofer_pid() in members(path), "members of the v2 cgroup")
+    runsc("start", box.id)
+    runsc("delete", "--force", box.id)
+    equal(cgroup_paths(box.id), [], "cgroups after delete")

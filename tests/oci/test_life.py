@@ -2,6 +2,7 @@
 """The life cycle: states, exit status, signals, what each command prints and refuses."""
 import json
 import os
+import select
 import signal
 import subprocess
 
@@ -297,3 +298,25 @@ def long_state_path(box):
     box.ok("start", box.id)
     equal(box.status(), "running", "status")
     box.ok("delete", "--force", box.id)
+
+
+@test
+def signals_while_creating_wait(box):
+    """A signal that doesn't end runsc reaches the container when it runs; a resize ends nothing."""
+    fifo = box.path("fifo")
+    os.mkfifo(fifo)
+    box.config["hooks"] = {"prestart": [{"path": "/bin/sh", "args": ["sh", "-c", f"echo >{fifo}; sleep 0.3"]}]}
+    box.script("trap 'echo got USR2; exit 8' USR2; while :; do sleep 0.1; done")
+    box.write()
+    p = box.start_process(box.command("run", "--bundle", box.bundle, box.id), stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE)
+    with open(fifo) as f:
+        f.read()
+    p.send_signal(signal.SIGWINCH)
+    p.send_signal(signal.SIGCONT)
+    out = b""
+    while not out and p.poll() is None:
+        # Before its trap is set the first process ignores the signal, as in any PID namespace.
+        p.send_signal(signal.SIGUSR2)
+        out = p.stdout.readline() if select.select([p.stdout], [], [], 0.2)[0] else b""
+    equal((out, p.wait(30)), (b"got USR2\n", 8), "output and status")

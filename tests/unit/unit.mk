@@ -30,6 +30,7 @@ UNIT_ldisc := sentry/tty/ldisc.c sentry/tty/ldisc_out.c
 UNIT_LIBS_ldisc := -lutil
 UNIT_config := runsc/config.c runsc/config_linux.c runsc/json.c runsc/error.c
 UNIT_cgroup := runsc/cgroup.c runsc/cgroup_path.c runsc/error.c runsc/options.c
+UNIT_control := runsc/control.c runsc/error.c
 PLATFORM_SRCS := $(filter-out platform/stub/%,$(wildcard platform/*.c platform/*/*.c))
 UNIT_platform := $(PLATFORM_SRCS) tests/unit/guest/minisentry.c
 UNIT_platform_hostile := $(UNIT_platform)

@@ -99,7 +99,7 @@ struct platform_thread {
 	struct platform_thread *clone_child, *ordered_by; /* [p] */
 	struct list link;		 /* [p] outstanding, spares, spawn, ready or deaths */
 	uint64_t token;			 /* [p] of its HELLO */
-	bool asked;			 /* [p] its clone was let through */
+	uint32_t asked;			 /* [p] how often its clone was let through */
 	pid_t tid_hint;			 /* [p] what its creator says that the clone returned */
 	bool spare;			 /* [p] a stub process that nobody uses yet */
 	bool internal;			 /* [I] the zygote */
@@ -135,6 +135,7 @@ struct platform {
 	int listener;				    /* [I] */
 	size_t notif_size;			    /* [I] of the host's struct seccomp_notif */
 	struct seccomp_notif *notif;		    /* [L] */
+	uint32_t without;			    /* [I] PLATFORM_NO_* */
 	uint32_t spare_target;			    /* [I] */
 	uint64_t vdso_size, vdso_code_offset;	    /* [I] */
 	struct platform_counters stats;		    /* [a] */

@@ -147,7 +147,7 @@ void clone_order_locked(struct platform_thread *parent, struct platform_thread *
 	refcount_get(&parent->process->refs);
 	child->creator = parent->process;
 	child->state = THREAD_ORDERED;
-	child->asked = false;
+	child->asked = 0;
 	child->ordered_by = parent;
 	parent->clone_child = child;
 	list_del(&child->link);

@@ -66,6 +66,8 @@
 #include "base/mem.h"
 #include "platform/internal.h"
 
+#define CLONE_TRIES_MAX 16
+
 static int notify_send(struct platform *p, uint64_t id, int64_t val, uint32_t flags)
 {
 	struct seccomp_notif_resp resp = {.id = id, .val = val, .flags = flags};
@@ -146,9 +148,12 @@ static int hand_in_fds(struct platform_thread *t, const struct platform_reply *r
 static int send_channel(struct platform_thread *t)
 {
 	struct platform *p = t->p;
-	int fd = add_fd(p, t->notif_id, t->mm->channel_fd, SECCOMP_ADDFD_FLAG_SEND);
-	bool sent = fd != -EINVAL; /* before Linux 5.14 */
+	int fd = -EINVAL;
+	bool sent;
 
+	if (!(p->without & PLATFORM_NO_ADDFD_SEND))
+		fd = add_fd(p, t->notif_id, t->mm->channel_fd, SECCOMP_ADDFD_FLAG_SEND);
+	sent = fd != -EINVAL; /* before Linux 5.14 */
 	if (!sent)
 		fd = add_fd(p, t->notif_id, t->mm->channel_fd, 0);
 	if (fd < 0)
@@ -459,7 +464,11 @@ static int event_locked(struct platform_thread *t, const struct seccomp_notif *n
 	return 1;
 }
 
-/* A clone: exactly the one that this thread was ordered to make, once. */
+/*
+ * A clone: exactly the one that this thread was ordered to make. It may come again if a signal was
+ * pending in the host (copy_process: ERESTARTNOINTR), but not for ever: whoever makes several
+ * children with one token has all but the first killed at their HELLO.
+ */
 static bool clone_ordered_locked(struct platform_thread *t, const struct seccomp_data *d)
 {
 	static const uint64_t flags[] = {[PCLONE_THREAD] = STUB_CLONE_THREAD,
@@ -468,7 +477,7 @@ static bool clone_ordered_locked(struct platform_thread *t, const struct seccomp
 	struct platform_thread *child = t->clone_child;
 	uint64_t top;
 
-	if (!child || child->asked || d->args[0] != flags[child->kind])
+	if (!child || child->asked >= CLONE_TRIES_MAX || d->args[0] != flags[child->kind])
 		return false;
 	if (child->kind == PCLONE_FORK)
 		return d->args[1] == 0;
@@ -478,29 +487,31 @@ static bool clone_ordered_locked(struct platform_thread *t, const struct seccomp
 				 offsetof(struct channel, tid_word);
 }
 
-static bool mmap_ordered(const struct platform_thread *t, const struct seccomp_data *d)
+static bool is_expected(const struct platform_thread *t, uint32_t i, const struct seccomp_data *d)
 {
-	return t->expected_next < t->expected_count &&
-	       memcmp(t->expected[t->expected_next].args, d->args, sizeof(d->args)) == 0;
+	return i < t->expected_count && memcmp(t->expected[i].args, d->args, sizeof(d->args)) == 0;
+}
+
+/* The next one, or the last one again: the host can be interrupted after it took our answer. */
+static bool mmap_ordered(struct platform_thread *t, const struct seccomp_data *d)
+{
+	if (is_expected(t, t->expected_next, d)) {
+		t->expected_next++;
+		return true;
+	}
+	return t->expected_next > 0 && is_expected(t, t->expected_next - 1, d);
 }
 
 /* A call that is asked each time. */
 static int asked_locked(struct platform_thread *t, const struct seccomp_notif *n)
 {
 	bool clone = n->data.nr == SYS_clone, ok;
-	int err = 0;
 
 	mutex_lock(&t->lock);
 	ok = t->state == THREAD_RUNNING &&
 	     (clone ? clone_ordered_locked(t, &n->data) : mmap_ordered(t, &n->data));
-	if (ok && clone)
-		t->clone_child->asked = true;
-	if (ok)
-		err = notify_send(t->p, n->id, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE);
-	if (ok && err == 0 && !clone)
-		t->expected_next++;
-	if (ok && err < 0 && clone) /* it never came to pass: it will be asked again */
-		t->clone_child->asked = false;
+	if (ok && notify_send(t->p, n->id, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE) == 0 && clone)
+		t->clone_child->asked++;
 	mutex_unlock(&t->lock);
 	if (!ok)
 		punish_locked(t->p, n,

@@ -133,7 +133,8 @@ static int fill_boot(struct platform *p, const struct platform_config *config,
 		return n;
 	boot->filter_count = (uint32_t)n;
 	boot->token = token;
-	boot->fsgsbase = (getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE_BIT) != 0;
+	boot->fsgsbase = !(config->without & PLATFORM_NO_FSGSBASE) &&
+			 (getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE_BIT) != 0;
 	boot->plan_count = config->copyplan_count;
 	memcpy(boot->plans, config->copyplans, config->copyplan_count * sizeof(boot->plans[0]));
 	find_vdso(p, boot, config->proc_fd);
@@ -167,6 +168,7 @@ struct child {
 	int image;
 	struct sock_filter filter[LISTENER_FILTER_MAX];
 	int filter_count;
+	unsigned long flags;   /* of the listener's filter */
 	volatile int listener; /* out: a descriptor, valid in the sentry too */
 	volatile int error;    /* out */
 	const char *volatile failed;
@@ -187,9 +189,7 @@ static void drop_capabilities(void)
 static int install_listener(struct child *c)
 {
 	struct sock_fprog prog = {.len = (unsigned short)c->filter_count, .filter = c->filter};
-	long fd = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
-			  SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV,
-			  &prog);
+	long fd = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, c->flags, &prog);
 
 	if (fd < 0 && errno == EINVAL) /* before Linux 5.19 */
 		fd = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER,
@@ -337,7 +337,7 @@ static struct platform_thread *zygote_thread(struct platform *p, int *ret_err)
 		return NULL;
 	z = thread_create(mm, 0, PCLONE_FORK, NULL);
 	z->internal = true;
-	z->asked = true;
+	z->asked = 1;
 	z->state = THREAD_ORDERED;
 	atomic_store(&z->ch->tid_word, 1);
 	list_add_tail(&p->outstanding, &z->link);
@@ -361,7 +361,9 @@ static int boot_thread(struct platform *p, struct platform_thread *z, struct chi
 		*ret_why = c->failed;
 		return c->error;
 	}
-	ioctl(p->listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, flags); /* since Linux 6.6; only speed */
+	if (!(p->without & PLATFORM_NO_SYNC_WAKE_UP))
+		ioctl(p->listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS,
+		      flags); /* since Linux 6.6; only speed */
 	err = until_ready(p, z, pid);
 	if (err < 0) {
 		kill(pid, SIGKILL);
@@ -379,6 +381,9 @@ int zygote_boot(struct platform *p, const struct platform_config *config, const 
 
 	if (err < 0)
 		return err;
+	c.flags = SECCOMP_FILTER_FLAG_NEW_LISTENER;
+	if (!(p->without & PLATFORM_NO_WAIT_KILLABLE))
+		c.flags |= SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
 	*ret_why = "the stub's image can't be made";
 	c.filter_count = filter_build_listener(c.filter, LISTENER_FILTER_MAX);
 	z = zygote_thread(p, &err);

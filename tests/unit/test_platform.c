@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The platform with a tiny sentry: every event, order and memory operation, and what they cost. */
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -8,6 +9,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -20,7 +22,17 @@ static struct mini mini;
 static int setup(void **state)
 {
 	(void)state;
-	mini_start(&mini, 2);
+	mini_start(&mini, 2, 0);
+	return 0;
+}
+
+/* As on a host that offers the least. */
+static int setup_old(void **state)
+{
+	(void)state;
+	mini_start(&mini, 0,
+		   PLATFORM_NO_WAIT_KILLABLE | PLATFORM_NO_SYNC_WAKE_UP | PLATFORM_NO_ADDFD_SEND |
+		       PLATFORM_NO_FSGSBASE);
 	return 0;
 }
 
@@ -152,6 +164,64 @@ static void no_interrupt_is_lost(void **state)
 	pthread_join(thread, NULL);
 }
 
+/*
+ * Stops and continues the guest's host process all the time: its doorbells are interrupted before
+ * and, on an old host, after they were received. Nothing may be lost or done twice.
+ */
+struct stopper {
+	struct guest *g;
+	int pidfd;
+	atomic_bool end;
+};
+
+static void *stop_and_continue(void *arg)
+{
+	struct stopper *s = arg;
+
+	while (!atomic_load(&s->end)) {
+		syscall(SYS_pidfd_send_signal, s->pidfd, SIGSTOP, NULL, 0);
+		sched_yield();
+		syscall(SYS_pidfd_send_signal, s->pidfd, SIGCONT, NULL, 0);
+		usleep(50);
+	}
+	return NULL;
+}
+
+static void run_interrupted(long program, long arg, long arg2)
+{
+	struct stopper s = {.g = mini_spawn(&mini, program, arg, arg2)};
+	pthread_t thread;
+	pid_t pid = 0;
+
+	mini.result = 0;
+	mini.host_kills = 0;
+	while (s.g->program >= 0 || pid <= 0) {
+		mini_step(&mini);
+		pid = platform_host_pid(s.g->pt);
+	}
+	s.pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	assert_true(s.pidfd >= 0);
+	assert_int_equal(pthread_create(&thread, NULL, stop_and_continue, &s), 0);
+	mini_run(&mini);
+	atomic_store(&s.end, true);
+	pthread_join(thread, NULL);
+	close(s.pidfd);
+	assert_int_equal(mini.result, 0);
+	assert_int_equal(mini.host_kills, 0);
+}
+
+static void interrupted_bells(void **state)
+{
+	(void)state;
+	run_interrupted(P_CALLS, 0, 0);
+	run_interrupted(P_WINDOWS, 0, 0);
+	run_interrupted(P_MEMORY, 0, 0);
+	run_interrupted(P_BENCH_MMAP, 1000, 1);
+	run_interrupted(P_FORKS, 100, 0);
+	run_interrupted(P_THREADS, 100, 0);
+	run_interrupted(P_VFORK, 0, 0);
+}
+
 /* A hundred processes at once. */
 static void many_processes(void **state)
 {
@@ -239,6 +309,14 @@ int main(void)
 	    cmocka_unit_test(killed_from_outside),
 	    cmocka_unit_test(costs),
 	};
+	const struct CMUnitTest old[] = {
+	    cmocka_unit_test(calls),	      cmocka_unit_test(windows),
+	    cmocka_unit_test(memory),	      cmocka_unit_test(signals),
+	    cmocka_unit_test(fs_base),	      cmocka_unit_test(fork_and_wait),
+	    cmocka_unit_test(vforks),	      cmocka_unit_test(forks_in_threads),
+	    cmocka_unit_test(many_processes), cmocka_unit_test(interrupted_bells),
+	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, setup, teardown) +
+	       cmocka_run_group_tests_name("old host", old, setup_old, teardown);
 }

@@ -51,7 +51,7 @@ static int setup(void **state)
 {
 	(void)state;
 	find_sites();
-	mini_start(&mini, 2);
+	mini_start(&mini, 2, 0);
 	return site_count >= 3 ? 0 : -1;
 }
 

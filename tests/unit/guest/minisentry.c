@@ -111,12 +111,13 @@ static void broken(const char *why)
 
 static const struct platform_callbacks callbacks = {dead, broken};
 
-void mini_start(struct mini *m, uint32_t spares)
+void mini_start(struct mini *m, uint32_t spares, uint32_t without)
 {
 	struct platform_config config = {.callbacks = &callbacks,
 					 .copyplans = plans(),
 					 .copyplan_count = G_LAST + 1,
-					 .spare_count = spares};
+					 .spare_count = spares,
+					 .without = without};
 	const char *why = "";
 	uint8_t fs[8192];
 	int err;

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Credentials, and what user id changes and execve do to them. Nothing here waits or locks but
- * cred_install. */
+/* Credentials, and what user id changes do to them (execve: sentry/loader/creds.c). */
 #include "sentry/kernel/cred.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -133,60 +131,4 @@ void cred_uids_changed(struct cred *c, const struct cred *old)
 		c->cap_effective &= ~FS_CAPS;
 	if (old->fsuid != 0 && c->fsuid == 0)
 		c->cap_effective |= c->cap_permitted & FS_CAPS;
-}
-
-/* The file's sets, with root's: a set-uid-root program or a root user has them all. */
-static void effective_file_caps(const struct cred *c, struct cred_file *f)
-{
-	bool root_real = c->uid == 0, root_effective = c->euid == 0;
-
-	if (c->securebits & ABI_SECBIT_NOROOT)
-		return;
-	/* A file with capabilities run set-uid-root by another user keeps to its own sets. */
-	if (f->has_caps && !root_real && root_effective)
-		return;
-	if (root_real || root_effective) {
-		f->cap_permitted = c->cap_bounding;
-		f->cap_inheritable = ABI_CAP_ALL;
-		f->has_caps = true;
-		f->cap_effective = root_effective;
-	}
-}
-
-int cred_exec(const struct cred *old, const struct cred_file *file, const struct cred **ret_cred,
-	      bool *ret_secure)
-{
-	struct cred *c = cred_dup(old);
-	struct cred_file f = *file;
-	bool id_change, gained;
-
-	if (old->no_new_privs)
-		f.set_uid = f.set_gid = f.has_caps = false;
-	if (!f.has_caps)
-		f.cap_permitted = f.cap_inheritable = f.cap_effective = 0;
-	if (f.set_uid)
-		c->euid = f.uid;
-	if (f.set_gid)
-		c->egid = f.gid;
-	c->suid = c->fsuid = c->euid;
-	c->sgid = c->fsgid = c->egid;
-	id_change = c->euid != old->uid || c->egid != old->gid;
-
-	if (f.has_caps && f.cap_effective &&
-	    (f.cap_permitted & ~(c->cap_bounding | (old->cap_inheritable & f.cap_inheritable)))) {
-		cred_put(c);
-		return -EPERM;
-	}
-	effective_file_caps(c, &f);
-	if (f.set_uid || f.set_gid || file->has_caps)
-		c->cap_ambient = old->no_new_privs ? old->cap_ambient : 0;
-	c->cap_permitted = (old->cap_inheritable & f.cap_inheritable) |
-			   (f.cap_permitted & c->cap_bounding) | c->cap_ambient;
-	c->cap_effective = f.cap_effective ? c->cap_permitted : c->cap_ambient;
-	c->securebits &= ~(uint32_t)ABI_SECBIT_KEEP_CAPS;
-
-	gained = c->uid != 0 && (f.cap_effective || (c->cap_permitted & ~c->cap_ambient));
-	*ret_secure = id_change || gained;
-	*ret_cred = c;
-	return 0;
 }

@@ -43,19 +43,4 @@ void cred_install(struct task *t, struct cred *c);
  * on capabilities"). c is the changed private copy of old. */
 void cred_uids_changed(struct cred *c, const struct cred *old);
 
-/* What the program file says: set-id bits (left out on nosuid mounts) and file capabilities. */
-struct cred_file {
-	bool set_uid, set_gid;
-	uint32_t uid, gid; /* the file's */
-	bool has_caps;	   /* the rest is security.capability's */
-	bool cap_effective;
-	uint64_t cap_permitted, cap_inheritable;
-};
-/*
- * The credentials after execve (capabilities(7), "Transformation of capabilities during execve()"):
- * a new reference. -EPERM: the file's capabilities can't all be granted. *ret_secure: AT_SECURE.
- */
-int cred_exec(const struct cred *old, const struct cred_file *file, const struct cred **ret_cred,
-	      bool *ret_secure);
-
 #endif

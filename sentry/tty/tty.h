@@ -48,11 +48,6 @@ struct tty *tty_of_task(struct task *t);
  */
 void tty_leader_exit(struct task *leader);
 
-/* What a signal's default action needs to know: nobody outside the group, but in its session, is
- * parent of a member (credit: POSIX, "orphaned process group"). Under tasks_lock. */
-struct process_group;
-bool tty_pgrp_orphaned_locked(const struct process_group *pg);
-
 /* ---- the host console ---- */
 /*
  * The container's terminal on a host descriptor: the slave of a pair, which nobody else reads,

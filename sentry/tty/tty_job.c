@@ -14,6 +14,7 @@
 #include "abi/signal.h"
 #include "sentry/kernel/cred.h"
 #include "sentry/kernel/kernel.h"
+#include "sentry/kernel/pgrp.h"
 #include "sentry/kernel/signal.h"
 #include "sentry/kernel/task.h"
 #include "sentry/mm/usermem.h"
@@ -56,20 +57,6 @@ static struct process_group *foreground(const struct tty *tty)
 int32_t tty_foreground_locked(const struct tty *tty)
 {
 	return tty->fg_pgid > 0 ? tty->fg_pgid : -1;
-}
-
-bool tty_pgrp_orphaned_locked(const struct process_group *pg)
-{
-	const struct thread_group *tg;
-
-	list_for_each (tg, &pg->members, pgrp_link) {
-		const struct thread_group *parent = tg->parent;
-
-		if (parent && parent->pgrp && parent->pgrp != pg &&
-		    parent->pgrp->session == pg->session)
-			return false;
-	}
-	return true;
 }
 
 struct tty *tty_of_task(struct task *t)
@@ -115,7 +102,7 @@ static int check_background(struct task *t, int signo)
 
 	if (is_ignored(t, signo))
 		return signo == ABI_SIGTTIN ? -EIO : 0;
-	if (tty_pgrp_orphaned_locked(pg))
+	if (pgrp_orphaned_locked(pg))
 		return -EIO;
 	signal_send_pgrp_locked(pg, signo, NULL);
 	return -ERESTARTSYS;

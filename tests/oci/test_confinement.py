@@ -3,7 +3,7 @@
 import os
 import subprocess
 
-from harness import alive, check, descendants_of, equal, test, wait_dead
+from harness import alive, check, contains, descendants_of, equal, test, wait_dead
 
 
 def status_of(pid):
@@ -144,3 +144,62 @@ def processes_end_with_the_container(box):
         wait_dead(p)
         check(not alive(p), f"process {p} lives")
     box.ok("delete", box.id)
+
+
+@test
+def mount_points_stay_inside(box):
+    """Destinations that lead out of the root by symlinks or ".." end inside of it."""
+    outside = box.path("outside")
+    os.mkdir(outside)
+    with open(outside + "/secret", "w") as f:
+        f.write("hush")
+    os.makedirs(box.rootfs + outside)
+    os.symlink(outside, box.rootfs + "/absolute")
+    os.symlink("../" * 20 + outside[1:], box.rootfs + "/relative")
+    os.symlink("/proc/1/root" + outside, box.rootfs + "/magic")
+    source = box.path("source")
+    os.mkdir(source)
+    with open(source + "/file", "w") as f:
+        f.write("bound\n")
+    box.config["mounts"] += [
+        {"destination": "/absolute/a", "type": "tmpfs", "source": "tmpfs"},
+        {"destination": "/relative/b", "type": "bind", "source": source, "options": ["bind"]},
+        {"destination": "/../../../.." + outside + "/c", "type": "tmpfs", "source": "tmpfs"},
+        {"destination": "/relative/f", "type": "bind", "source": source + "/file", "options": ["bind"]},
+    ]
+    box.script("cat /absolute/secret /relative/secret /magic/secret 2>/dev/null; cat /relative/b/file; "
+               "touch /absolute/a/x /absolute/y; echo end")
+    r = box.run()
+    equal((r.status, r.out), (0, "bound\nend\n"), f"{r}")
+    equal(os.listdir(outside), ["secret"], "the host's directory")
+    equal(sorted(os.listdir(box.rootfs + outside)), ["a", "b", "c", "f", "y"], "the same path in the root")
+
+
+@test
+def bind_mounts_stay_inside(box):
+    """A bind mount's own symlinks and ".." don't lead above it."""
+    source = box.path("source")
+    os.makedirs(source + "/sub")
+    with open(box.path("secret"), "w") as f:
+        f.write("hush")
+    os.symlink("../secret", source + "/up")
+    os.symlink(box.path("secret"), source + "/over")
+    box.config["mounts"].append(
+        {"destination": "/mnt", "type": "bind", "source": source + "/sub/..", "options": ["rbind", "ro"]})
+    box.script("cat /mnt/up /mnt/over /mnt/sub/../../secret /mnt/../secret 2>/dev/null; ls /mnt/..  | head -1; "
+               "touch /mnt/x 2>/dev/null || echo read-only")
+    os.makedirs(box.rootfs + "/mnt", exist_ok=True)
+    r = box.run()
+    check("hush" not in r.out, f"a file above the mount was read: {r}")
+    contains(r.out, "read-only", "a write to a read-only bind mount")
+    equal(os.path.exists(source + "/x"), False, "the file on the host")
+
+
+@test
+def device_nodes_of_the_root_are_dead(box):
+    """A device node that lies in the root file system opens no device of the host."""
+    os.mknod(box.rootfs + "/kmsg", 0o600 | 0o020000, os.makedev(1, 11))
+    os.mknod(box.rootfs + "/disk", 0o600 | 0o060000, os.makedev(254, 0))
+    box.script("cat /kmsg | head -c 1; head -c 1 /disk; echo $?")
+    r = box.run()
+    equal(r.out, "1\n", f"what was read: {r}")

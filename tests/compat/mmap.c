@@ -257,6 +257,31 @@ TEST(many_mappings)
 		EQ(readable(p + i * PAGE), i % 2);
 }
 
+/* vm.max_map_count: what is refused leaves everything as it was. */
+TEST(too_many_mappings)
+{
+	enum { PAIRS = 40000 };
+	char *p = mmap(NULL, 2 * PAIRS * PAGE, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	size_t i = 0;
+
+	CHECK(p != MAP_FAILED);
+	while (i < PAIRS && !mprotect(p + 2 * i * PAGE, PAGE, PROT_NONE))
+		i++;
+	if (i == PAIRS)
+		SKIP("this host allows more mappings than the test makes");
+	EQ(errno, ENOMEM);
+	CHECK(i > 30000);
+	CHECK(!readable(p + 2 * (i - 1) * PAGE));
+	p[2 * i * PAGE] = 'x';
+	p[(2 * i - 1) * PAGE] = 'y';
+	OK(munmap(p, 1000 * PAGE));
+	OK(mprotect(p + 2 * i * PAGE, PAGE, PROT_READ));
+	EQ(p[2 * i * PAGE], 'x');
+	CHECK(!readable(p + 2 * (i - 1) * PAGE));
+	OK(munmap(p, 2 * PAIRS * PAGE));
+}
+
 TEST(madvise_dontneed)
 {
 	char *p = map(4);

@@ -58,7 +58,7 @@ static void __printf(3, 4) put(struct apply *a, const char *name, const char *fm
 	r = write_file(a->dir, name, strbuf_str(&sb));
 	if (r == -ENOENT || (r < 0 && a->lenient))
 		log_warn("cgroup: %s/%s: %s: the limit \"%s\" is not set", a->dir, name,
-			 strerror(-r), strbuf_str(&sb));
+			 errno_text(-r), strbuf_str(&sb));
 	else if (r < 0)
 		a->error = error_errno(-r, "cgroup: writing \"%s\" to %s/%s", strbuf_str(&sb),
 				       a->dir, name);
@@ -329,7 +329,7 @@ static void enable_controllers(const char *dir)
 
 			if (r < 0)
 				log_debug(LOGC_RUNSC, "cgroup: %s in %s/cgroup.subtree_control: %s",
-					  word, dir, strerror(-r));
+					  word, dir, errno_text(-r));
 			free(word);
 		}
 	}

@@ -1,13 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "runsc/error.h"
 
+#include <ctype.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
+
+const char *errno_text(int errnum)
+{
+	static char text[128];
+	const char *s = strerrordesc_np(errnum);
+
+	snprintf(text, sizeof(text), "%s", s ? s : "unknown error");
+	text[0] = (char)tolower((unsigned char)text[0]);
+	return text;
+}
 
 static struct error *make(int errnum, const char *fmt, va_list ap) __printf(2, 0);
 static struct error *make(int errnum, const char *fmt, va_list ap)
@@ -17,7 +29,7 @@ static struct error *make(int errnum, const char *fmt, va_list ap)
 
 	strbuf_addfv(&sb, fmt, ap);
 	if (errnum)
-		strbuf_addf(&sb, ": %s", strerror(errnum));
+		strbuf_addf(&sb, ": %s", errno_text(errnum));
 	e->message = strbuf_detach(&sb);
 	e->errnum = errnum;
 	return e;

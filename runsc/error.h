@@ -27,4 +27,10 @@ void error_free(struct error *e); /* NULL is fine */
 /* For errors that must not stop the caller: logs "<context>: <message>" as a warning, frees e. */
 void error_warn(struct error *e, const char *fmt, ...) __printf(2, 3);
 
+/*
+ * What errno says, beginning in lower case: engines look for runc's wording ("no such file or
+ * directory", "permission denied") to choose exit statuses 127 and 126. Until the next call.
+ */
+const char *errno_text(int errnum);
+
 #endif

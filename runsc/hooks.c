@@ -63,7 +63,7 @@ static void join_namespaces(const struct hook_namespaces *ns)
 	if (ns->mount_of)
 		r |= join(ns->mount_of, "mnt", CLONE_NEWNS);
 	if (r < 0) {
-		dprintf(2, "joining the container's namespaces: %s", strerror(errno));
+		dprintf(2, "joining the container's namespaces: %s", errno_text(errno));
 		_exit(125);
 	}
 }
@@ -87,7 +87,7 @@ static void __noreturn exec_hook(const struct oci_hook *h, const char *bundle,
 		_exit(125);
 	execve(h->path, h->args.count ? h->args.items : only_path,
 	       h->env.count ? h->env.items : environ);
-	dprintf(2, "exec %s: %s", h->path, strerror(errno));
+	dprintf(2, "exec %s: %s", h->path, errno_text(errno));
 	_exit(126);
 }
 

@@ -168,7 +168,7 @@ static void gofer_park(const struct launch *l, int go_fd, int ready_fd)
 
 	if (l->own_gofer_mounts &&
 	    (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)) {
-		dprintf(ready_fd, "gofer: a mount namespace of its own: %s", strerror(errno));
+		dprintf(ready_fd, "gofer: a mount namespace of its own: %s", errno_text(errno));
 		_exit(1);
 	}
 	if (send(go_fd, "p", 1, MSG_NOSIGNAL) != 1 || read(go_fd, &byte, 1) != 1)
@@ -358,7 +358,7 @@ static void adjust_child(const struct launch *l, pid_t pid)
 	fd = open(path, O_WRONLY | O_CLOEXEC);
 	if (fd < 0 || dprintf(fd, "%d", (int)p->oom_score_adj) < 0)
 		log_warn("process.oomScoreAdj %d is not set: %s", (int)p->oom_score_adj,
-			 strerror(errno));
+			 errno_text(errno));
 }
 
 struct error *launch_sandbox(struct launch *l)

@@ -129,7 +129,7 @@ struct error *namespaces_fork(struct namespaces *n, pid_t *ret_pid)
 	}
 	if (pid < 0 && n->user && geteuid() == 0 && !e) {
 		log_warn("user namespaces can't be made (%s): the sandbox has to do without",
-			 strerror(err));
+			 errno_text(err));
 		n->user = false;
 		n->clone_flags &= ~CLONE_NEWUSER;
 		pid = clone_process(n->clone_flags);
@@ -248,7 +248,7 @@ struct error *namespaces_empty_root(int *ret_proc_fd)
 		return error_errno(errno, "making mounts private");
 	proc = detached_mount("proc", nothing);
 	if (proc < 0)
-		log_info("proc can't be mounted for the sandbox: %s", strerror(errno));
+		log_info("proc can't be mounted for the sandbox: %s", errno_text(errno));
 	root = detached_mount("tmpfs", nothing | MOUNT_ATTR_RDONLY);
 	/* Any directory would do to hang it up; /proc is one that is there. */
 	if (root < 0 || move_mount(root, "", AT_FDCWD, "/proc", MOVE_MOUNT_F_EMPTY_PATH) < 0 ||

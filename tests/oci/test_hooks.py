@@ -100,7 +100,7 @@ def failing_hooks(box):
     equal(read_log(box), ["poststop"] * 3, "poststop hooks")
     box.config["hooks"] = {"prestart": [{"path": "/nonexistent/hook"}]}
     box.write()
-    box.refused("run", "--bundle", box.bundle, box.id, message="exec /nonexistent/hook: No such file or directory")
+    box.refused("run", "--bundle", box.bundle, box.id, message="exec /nonexistent/hook: no such file or directory")
 
 
 @test
@@ -190,4 +190,4 @@ def timeout_of_a_start_container_hook(box):
 def missing_start_container_hook(box):
     box.config["hooks"] = {"startContainer": [{"path": "/bin/nope"}]}
     box.write()
-    box.refused("run", "--bundle", box.bundle, box.id, message="(/bin/nope): asking the sentry: No such file")
+    box.refused("run", "--bundle", box.bundle, box.id, message="(/bin/nope): asking the sentry: no such file")

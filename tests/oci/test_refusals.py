@@ -33,8 +33,8 @@ FIELDS = [
     (["process", "env"], "A=b", "config.json: process.env: expected an array, found a string", True),
     (["root"], None, "config.json: root: missing, expected an object", True),
     (["root", "path"], 7, "config.json: root.path: expected a string, found a number", True),
-    (["root", "path"], "nope", "config.json: root.path: %s/nope: No such file or directory", True),
-    (["root", "path"], "config.json", "config.json: root.path: %s/config.json: Not a directory", True),
+    (["root", "path"], "nope", "config.json: root.path: %s/nope: no such file or directory", True),
+    (["root", "path"], "config.json", "config.json: root.path: %s/config.json: not a directory", True),
     (["hostname"], {}, "config.json: hostname: expected a string, found an object", True),
     (["linux", "namespaces"], [{"type": "pid"}], "config.json: hostname: can't be set without", True),
     (["linux", "namespaces", 0, "type"], "foo", "config.json: linux.namespaces[0].type: expected", True),
@@ -42,7 +42,7 @@ FIELDS = [
     (["linux", "namespaces", 1], {"type": "network", "path": "/nonexistent"}, "/nonexistent", True),
     (["mounts"], {}, "config.json: mounts: expected an array, found an object", True),
     (["mounts", 3], {"destination": "/x", "type": "bind", "source": "/nonexistent", "options": ["rbind"]},
-     "config.json: mounts[3].source: /nonexistent: No such file or directory", True),
+     "config.json: mounts[3].source: /nonexistent: no such file or directory", True),
     (["annotations"], {"a": 5}, "config.json: annotations.a: expected a string, found a number", True),
     (["hooks"], {"prestart": [{"args": []}]}, "config.json: hooks.prestart[0].path: missing", True),
 ]
@@ -79,13 +79,13 @@ def broken_json(box):
 
 @test
 def bundles(box):
-    box.refused("run", "--bundle", "/nonexistent", box.id, message="/nonexistent: No such file or directory")
+    box.refused("run", "--bundle", "/nonexistent", box.id, message="/nonexistent: no such file or directory")
     os.mkdir(box.path("empty"))
-    box.refused("run", "--bundle", box.path("empty"), box.id, message="empty/config.json: No such file")
-    box.refused("run", box.id, cwd=box.path("empty"), message="config.json: No such file")
+    box.refused("run", "--bundle", box.path("empty"), box.id, message="empty/config.json: no such file")
+    box.refused("run", box.id, cwd=box.path("empty"), message="config.json: no such file")
     box.write()
     os.rename(box.rootfs, box.rootfs + ".away")
-    box.refused("create", "--bundle", box.bundle, box.id, message="rootfs: No such file or directory")
+    box.refused("create", "--bundle", box.bundle, box.id, message="rootfs: no such file or directory")
     os.rename(box.rootfs + ".away", box.rootfs)
 
 
@@ -116,7 +116,7 @@ def refused_program(box, message, under_runc):
 @test
 def program_missing(box):
     box.args("/bin/nope")
-    refused_program(box, 'exec: "/bin/nope": No such file or directory', "no such file or directory")
+    refused_program(box, 'exec: "/bin/nope": no such file or directory', "no such file or directory")
 
 
 @test
@@ -130,34 +130,34 @@ def program_not_on_path(box):
 def program_not_executable(box):
     add_file(box, "plain", b"#!/bin/sh\n", 0o644)
     box.args("/plain")
-    refused_program(box, 'exec: "/plain": Permission denied', "permission denied")
+    refused_program(box, 'exec: "/plain": permission denied', "permission denied")
 
 
 @test
 def program_is_a_directory(box):
     box.args("/bin")
-    refused_program(box, 'exec: "/bin": Permission denied', "permission denied")
+    refused_program(box, 'exec: "/bin": permission denied', "permission denied")
 
 
 @test
 def program_of_another_architecture(box):
     add_file(box, "foreign", elf(183), 0o755)
     box.args("/foreign")
-    refused_program(box, 'exec: "/foreign": Exec format error', None)
+    refused_program(box, 'exec: "/foreign": exec format error', None)
 
 
 @test
 def program_without_a_format(box):
     add_file(box, "text", b"no program at all\n", 0o755)
     box.args("/text")
-    refused_program(box, 'exec: "/text": Exec format error', None)
+    refused_program(box, 'exec: "/text": exec format error', None)
 
 
 @test
 def interpreter_missing(box):
     add_file(box, "script", b"#!/bin/nope\n", 0o755)
     box.args("/script")
-    refused_program(box, 'exec: "/script": No such file or directory', None)
+    refused_program(box, 'exec: "/script": no such file or directory', None)
 
 
 @test

@@ -163,8 +163,6 @@ static int64_t put_statfs(struct task *t, const struct path *p, uint64_t va)
 	struct abi_statfs s = {.bsize = 4096, .frsize = 4096, .namelen = VFS_NAME_MAX};
 	int err = -ENOSYS;
 
-	if (sb->slow)
-		worker_going_long();
 	if (sb->ops->statfs)
 		err = sb->ops->statfs(sb, &s);
 	if (err)

@@ -68,9 +68,7 @@ static int64_t set_value(struct inode *i, const char *name, const void *value, s
 
 	if (!i->ops->setxattr)
 		return -EOPNOTSUPP;
-	if (i->sb->slow)
-		worker_going_long();
-	mutex_lock(&i->lock);
+	inode_lock(i);
 	ret = i->ops->setxattr(i, name, value, size, flags);
 	mutex_unlock(&i->lock);
 	return ret;
@@ -112,8 +110,6 @@ static int64_t get_path(struct task *t, const struct path *p, const struct sysar
 		return ret;
 	if (!i->ops->getxattr)
 		return -EOPNOTSUPP;
-	if (i->sb->slow)
-		worker_going_long();
 	if (size)
 		value = xmalloc(size);
 	ret = i->ops->getxattr(i, name, value, size);
@@ -153,8 +149,6 @@ static int64_t list_path(struct task *t, const struct path *p, const struct sysa
 
 	if (!i->ops->listxattr)
 		return 0;
-	if (i->sb->slow)
-		worker_going_long();
 	list = xmalloc(ABI_XATTR_LIST_MAX);
 	ret = i->ops->listxattr(i, list, ABI_XATTR_LIST_MAX);
 	if (ret == -ERANGE)
@@ -183,9 +177,7 @@ static int64_t remove_path(struct task *t, const struct path *p, const struct sy
 		return ret;
 	if (!i->ops->removexattr)
 		return -EOPNOTSUPP;
-	if (i->sb->slow)
-		worker_going_long();
-	mutex_lock(&i->lock);
+	inode_lock(i);
 	ret = i->ops->removexattr(i, name);
 	mutex_unlock(&i->lock);
 	return ret;

@@ -14,7 +14,7 @@ int vfs_stat(const struct path *p, struct abi_stat *ret)
 
 	if (err)
 		return err;
-	mutex_lock(&i->lock);
+	inode_lock(i);
 	*ret = (struct abi_stat){
 	    .dev = i->sb->dev,
 	    .ino = i->ino,
@@ -57,9 +57,7 @@ int inode_setattr(struct inode *i, struct iattr *a)
 	int err = 0;
 
 	a->valid |= ATTR_CTIME;
-	if (i->sb->slow)
-		worker_going_long();
-	mutex_lock(&i->lock);
+	inode_lock(i);
 	if (i->ops->setattr)
 		err = i->ops->setattr(i, a);
 	else if (a->valid & ATTR_SIZE)

@@ -13,6 +13,7 @@
 
 #include "base/mem.h"
 #include "base/strbuf.h"
+#include "sentry/kernel/task_block.h"
 #include "sentry/vfs/vfs_internal.h"
 
 struct abi_timespec vfs_now(void)
@@ -97,6 +98,16 @@ struct inode *inode_get(struct inode *i)
 {
 	refcount_get(&i->ref);
 	return i;
+}
+
+void inode_lock(struct inode *i)
+{
+	if (i->sb->slow) {
+		if (mutex_trylock(&i->lock))
+			return;
+		worker_going_long();
+	}
+	mutex_lock(&i->lock);
 }
 
 void inode_put(struct inode *i)

@@ -84,9 +84,7 @@ int lookup_child(struct dentry *dir, const char *name, bool locked, struct dentr
 	if (size > VFS_NAME_MAX)
 		return -ENAMETOOLONG;
 	if (!locked) {
-		if (dir->sb->slow)
-			worker_going_long();
-		mutex_lock(lock);
+		inode_lock(dir->inode);
 		d = dcache_find(dir, name, size);
 	}
 	if (!d)
@@ -457,9 +455,7 @@ static int make_last(struct walk *w, bool file)
 	if (!(file ? dir->ops->create : dir->ops->mkdir))
 		return -EPERM;
 	c = cred_new();
-	if (dir->sb->slow)
-		worker_going_long();
-	mutex_lock(&dir->lock);
+	inode_lock(dir);
 	if (file)
 		err = dir->ops->create(dir, w->last, 0755, c, &made);
 	else

@@ -40,9 +40,7 @@ static bool is_normal(const char *name)
 
 static void lock_dir(struct dentry *dir)
 {
-	if (dir->sb->slow)
-		worker_going_long();
-	mutex_lock(&dir->inode->lock);
+	inode_lock(dir->inode);
 }
 
 static void unlock_dir(struct dentry *dir)

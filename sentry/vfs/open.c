@@ -135,9 +135,7 @@ static int create_last(struct task *t, struct walk *w, uint32_t mode, struct den
 	struct inode *made;
 	int err;
 
-	if (dir->sb->slow)
-		worker_going_long();
-	mutex_lock(&dir->inode->lock);
+	inode_lock(dir->inode);
 	err = lookup_child(dir, w->last, true, &d);
 	if (!err) {
 		dentry_put(d);

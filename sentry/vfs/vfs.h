@@ -9,18 +9,17 @@
  *
  * File systems see kernel memory only and never block on a guest: operations that would wait return
  * -EAGAIN, whatever O_NONBLOCK says; the generic layer asks `poll` and waits (task_block.h). They
- * may make slow host calls; the caller has passed the lead when fs->slow is set.
+ * may make slow host calls: they pass the lead themselves before they wait long (and the locks of
+ * their inodes may be held that long: sb->slow, inode_lock).
  *
  * Directory operations are called with dir->lock held (for rename: both, in the order of
  * vfs_lock_two, under the super_block's rename_lock). Permission checks are generic
  * (vfs_permission) and done before. Names are single components, NUL-terminated, at most 255 bytes,
  * never ".", ".." or with '/'.
  *
- * Who holds what, and who passes the lead: the operations that take a directory and a name (but for
- * revalidate), setattr, setxattr and removexattr are called with inode.lock held and, if sb->slow,
- * after worker_going_long. All others are called without inode.lock; getattr, readlink, permission,
- * open, revalidate, read, write and readdir call worker_going_long themselves when they really have
- * to ask, so that what is cached costs nothing. evict may run on any thread and must not wait long.
+ * Who holds what: the operations that take a directory and a name (but for revalidate), setattr,
+ * setxattr and removexattr are called with inode.lock held; all others without. evict may run on
+ * any thread and must not wait long.
  *
  * With ABI_O_APPEND in f->flags, `write` ignores *pos, appends as one step and leaves *pos at the
  * end of what it wrote. `read` and `write` of one seekable file run one at a time when they use the
@@ -221,7 +220,7 @@ struct super_block {
 	uint64_t dev;		     /* [I] st_dev, anonymous */
 	bool no_negative;	     /* [I] don't cache absence */
 	bool no_cache;		     /* [I] always look up again (proc) */
-	bool slow;		     /* [I] operations may take long: pass the lead */
+	bool slow;		     /* [I] inode locks may be held for long: inode_lock */
 	struct mutex rename_lock;    /* RANK_RENAME */
 	struct dentry *root;	     /* [I] reference */
 	void *private;		     /* [I] */
@@ -247,6 +246,8 @@ void super_put(struct super_block *sb);
 struct inode *inode_new(struct super_block *sb, const struct inode_ops *ops, uint64_t ino,
 			uint32_t mode);
 struct inode *inode_get(struct inode *i);
+/* Locks it; passes the lead before waiting for somebody who may be waiting for the host. */
+void inode_lock(struct inode *i);
 void inode_put(struct inode *i);
 uint64_t super_next_ino(struct super_block *sb);
 /* The root dentry of a super_block; takes the inode reference over. */

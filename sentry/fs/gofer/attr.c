@@ -86,7 +86,7 @@ int gofer_getattr(struct inode *i)
 		if (err)
 			return err;
 	}
-	mutex_lock(&i->lock);
+	inode_lock(i);
 	err = hf ? apply_fstat_locked(i, hf->fd) : 0;
 	if (!hf)
 		gofer_apply_attr(i, &attr);

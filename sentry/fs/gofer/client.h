@@ -12,8 +12,8 @@
  *		... rpc->reply ...
  *	rpc_end(rpc);
  *
- * rpc_begin waits for a free connection (and passes the lead), rpc_end gives it back; a thread has
- * one at a time. No lock of the client is held in between.
+ * rpc_begin waits for a free connection, rpc_end gives it back; a thread has one at a time. The
+ *lead is passed when the reply takes long. No lock of the client is held in between.
  *
  * The gofer is not trusted more than a guest: every reply is checked before it is used, and one
  * that the protocol doesn't allow breaks the client for good: all connections hang up, every
@@ -58,6 +58,7 @@ struct gofer_client {
 	size_t clunk_count;	 /* [c] */
 	size_t clunk_capacity;	 /* [c] */
 	bool clunk_soon;	 /* [c] a deleted file is among them: its space is to be freed */
+	atomic_int slow_left;	 /* [a] requests that pass the lead before they wait */
 	atomic_bool broken;	 /* [a] */
 	atomic_ullong requests[GOFER_TYPE_COUNT]; /* [a] sent, for --debug */
 

@@ -116,7 +116,7 @@ bool gofer_revalidate(struct inode *dir, const char *name, struct inode *i)
 	}
 	rpc_end(rpc);
 	if (same) {
-		mutex_lock(&i->lock);
+		inode_lock(i);
 		gofer_apply_attr(i, &attr);
 		mutex_unlock(&i->lock);
 		note_named(i);

@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "sentry/fs/gofer/internal.h"
+#include "sentry/kernel/task_block.h"
 
 #define POS_HOST	 (2 + NODES_MAX)
 #define CACHED_BYTES_MAX (4u << 20) /* listings kept with inodes, all together */
@@ -276,9 +277,11 @@ static int dir_readdir(struct file *f, struct dir_emit *e)
 static int call_fsync(struct gofer_inode *g, bool data_only)
 {
 	struct gofer_req_fsync *req;
-	struct gofer_rpc *rpc = rpc_begin(g->super->client, GOFER_FSYNC, sizeof(*req));
+	struct gofer_rpc *rpc;
 	int err;
 
+	worker_going_long();
+	rpc = rpc_begin(g->super->client, GOFER_FSYNC, sizeof(*req));
 	req = rpc->req;
 	req->handle = g->handle;
 	req->data_only = data_only;

@@ -37,6 +37,7 @@
 #include "platform/platform.h"
 #include "sentry/fs/builtin.h"
 #include "sentry/fs/gofer/gofer_fs.h"
+#include "sentry/fs/proc/sysctl.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/klog.h"
 #include "sentry/kernel/process.h"
@@ -98,6 +99,18 @@ static const struct sandbox_limits *limits_of(const struct oci_resources *r)
 	return l;
 }
 
+/* linux.sysctl. What this kernel doesn't have can't matter to its guests: a warning is enough. */
+static void set_sysctls(struct boot *b)
+{
+	for (size_t i = 0; i < b->spec->sysctl_count; i++) {
+		const struct oci_sysctl *s = &b->spec->sysctls[i];
+		int err = sysctl_set(b->kernel, s->name, s->value);
+
+		if (err)
+			log_warn("linux.sysctl: %s: %s", s->name, strerror(-err));
+	}
+}
+
 static void make_kernel(struct boot *b)
 {
 	const struct runsc_options *o = b->args->options;
@@ -118,6 +131,7 @@ static void make_kernel(struct boot *b)
 	b->kernel->platform = b->platform;
 	b->kernel->limits = limits_of(&b->spec->resources);
 	fs_register_builtin(b->kernel);
+	set_sysctls(b);
 }
 
 /* ---- the event thread ---- */

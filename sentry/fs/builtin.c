@@ -6,6 +6,7 @@
 #include "sentry/fs/devpts/devpts.h"
 #include "sentry/fs/devtmpfs/devices.h"
 #include "sentry/fs/proc/procfs.h"
+#include "sentry/fs/proc/sysctl.h"
 #include "sentry/fs/synth/synth.h"
 #include "sentry/fs/sysfs/sysfs.h"
 #include "sentry/fs/tmpfs/tmpfs.h"
@@ -42,4 +43,5 @@ void fs_register_builtin(struct kernel *k)
 void fs_destroy_builtin(struct kernel *k)
 {
 	devices_destroy(k);
+	sysctls_destroy(k);
 }

@@ -21,6 +21,7 @@ struct hostpolls;
 struct platform;
 struct platform_callbacks;
 struct sandbox_limits;
+struct setting;
 struct task;
 struct thread_group;
 struct timers;
@@ -66,6 +67,7 @@ struct kernel {
 	struct futex_table *futexes; /* [I] */
 	struct hostpolls *hostpolls; /* [I] hostpoll.h */
 	struct devices *devices; /* [I] fs/devtmpfs: console, devpts; made by fs_register_builtin */
+	struct setting *sysctls; /* [I] fs/proc/sysctl.c: what the configuration set */
 	const struct sandbox_limits *limits; /* [I] fs/builtin.h; NULL: none known */
 
 	struct mutex uts_lock;		   /* RANK_LEAF */

@@ -5,6 +5,7 @@
 #include "sentry/fs/builtin.h"
 #include "sentry/fs/devtmpfs/devtmpfs.h"
 #include "sentry/fs/proc/procfs.h"
+#include "sentry/fs/proc/sysctl.h"
 #include "sentry/fs/synth/options.h"
 #include "sentry/fs/synth/synth.h"
 #include "sentry/fs/sysfs/cpus.h"
@@ -354,6 +355,24 @@ static void test_kernel(void **state)
 	has(show("/proc/meminfo"), "MemTotal:              0 kB\n"); /* no host here */
 }
 
+static void test_sysctl(void **state)
+{
+	struct kernel *k = &F->kernel;
+
+	(void)state;
+	assert_string_equal(show("/proc/sys/net/core/somaxconn"), "4096\n");
+	assert_int_equal(sysctl_set(k, "net.core.somaxconn", "77"), 0);
+	assert_int_equal(sysctl_set(k, "net/ipv4/ping_group_range", "0 5"), 0);
+	assert_string_equal(show("/proc/sys/net/core/somaxconn"), "77\n");
+	assert_string_equal(show("/proc/sys/net/ipv4/ping_group_range"), "0 5\n");
+	assert_int_equal(sysctl_set(k, "net.core", "1"), -ENOENT);
+	assert_int_equal(sysctl_set(k, "net.core.nothing", "1"), -ENOENT);
+	assert_int_equal(sysctl_set(k, "", "1"), -ENOENT);
+	assert_int_equal(sysctl_set(k, "net.core.somaxconn.", "1"), -ENOENT);
+	assert_int_equal(sysctl_set(k, "vm.overcommit_memory", "1"), -EPERM);
+	assert_int_equal(sysctl_set(k, "net.core.rmem_max", "1\n2"), -EINVAL);
+}
+
 static void test_access(void **state)
 {
 	struct cred *viewer = cred_new(), *target = cred_new();
@@ -453,9 +472,9 @@ int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-	    CASE(text),	  CASE(listing), CASE(names),  CASE(numbers),  CASE(options), CASE(maps),
-	    CASE(status), CASE(stat),	 CASE(limits), CASE(oom),      CASE(fds),     CASE(mounts),
-	    CASE(kernel), CASE(access),	 CASE(cgroup), CASE(cpu_sets), CASE(devices),
+	    CASE(text),	  CASE(listing), CASE(names),  CASE(numbers), CASE(options),  CASE(maps),
+	    CASE(status), CASE(stat),	 CASE(limits), CASE(oom),     CASE(fds),      CASE(mounts),
+	    CASE(kernel), CASE(access),	 CASE(sysctl), CASE(cgroup),  CASE(cpu_sets), CASE(devices),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,6 +12,7 @@
 #include "base/strbuf.h"
 #include "sentry/fs/devtmpfs/devices.h"
 #include "sentry/fs/proc/proc_internal.h"
+#include "sentry/fs/proc/sysctl.h"
 #include "sentry/kernel/cred.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/task.h"
@@ -128,6 +129,11 @@ static int show_pid_max(const struct synth_node *n, struct strbuf *out)
 /* ---- the rows ---- */
 
 #define FIXED(name, value) SYNTH_TEXT(name, 0444, value "\n")
+/* The container's own, by its namespaces: linux.sysctl may set it. */
+#define SETTING(n, value)                                                                          \
+	{                                                                                          \
+		.name = n, .mode = ABI_S_IFREG | 0444, .show = sysctl_show, .arg = value "\n"      \
+	}
 
 static const struct synth_entry random_rows[] = {
     SYNTH_FILE("boot_id", 0444, show_boot_id),
@@ -145,9 +151,9 @@ static const struct synth_entry kernel_rows[] = {
     FIXED("core_uses_pid", "0"),
     SYNTH_RW("domainname", 0644, show_domainname, store_domainname),
     SYNTH_RW("hostname", 0644, show_hostname, store_hostname),
-    FIXED("msgmax", "8192"),
-    FIXED("msgmnb", "16384"),
-    FIXED("msgmni", "32000"),
+    SETTING("msgmax", "8192"),
+    SETTING("msgmnb", "16384"),
+    SETTING("msgmni", "32000"),
     FIXED("ngroups_max", "65536"),
     FIXED("osrelease", KERNEL_RELEASE),
     FIXED("ostype", KERNEL_SYSNAME),
@@ -159,10 +165,11 @@ static const struct synth_entry kernel_rows[] = {
     FIXED("randomize_va_space", "2"),
     SYNTH_DIR("random", 0555, random_rows),
     FIXED("sched_autogroup_enabled", "0"),
-    FIXED("sem", "32000\t1024000000\t500\t32000"),
-    FIXED("shmall", "18446744073692774399"),
-    FIXED("shmmax", "18446744073692774399"),
-    FIXED("shmmni", "4096"),
+    SETTING("sem", "32000\t1024000000\t500\t32000"),
+    SETTING("shm_rmid_forced", "0"),
+    SETTING("shmall", "18446744073692774399"),
+    SETTING("shmmax", "18446744073692774399"),
+    SETTING("shmmni", "4096"),
     FIXED("tainted", "0"),
     SYNTH_FILE("threads-max", 0444, show_threads_max),
     FIXED("version", KERNEL_VERSION),
@@ -180,8 +187,9 @@ static const struct synth_entry inotify_rows[] = {
 static const struct synth_entry epoll_rows[] = {FIXED("max_user_watches", "1048576"), SYNTH_END};
 
 static const struct synth_entry mqueue_rows[] = {
-    FIXED("msg_default", "10"),	  FIXED("msg_max", "10"),     FIXED("msgsize_default", "8192"),
-    FIXED("msgsize_max", "8192"), FIXED("queues_max", "256"), SYNTH_END,
+    SETTING("msg_default", "10"),	SETTING("msg_max", "10"),
+    SETTING("msgsize_default", "8192"), SETTING("msgsize_max", "8192"),
+    SETTING("queues_max", "256"),	SYNTH_END,
 };
 
 static const struct synth_entry fs_rows[] = {
@@ -215,17 +223,23 @@ static const struct synth_entry vm_rows[] = {
 };
 
 static const struct synth_entry core_rows[] = {
-    FIXED("rmem_default", "212992"), FIXED("rmem_max", "212992"), FIXED("somaxconn", "4096"),
-    FIXED("wmem_default", "212992"), FIXED("wmem_max", "212992"), SYNTH_END,
+    SETTING("rmem_default", "212992"), SETTING("rmem_max", "212992"), SETTING("somaxconn", "4096"),
+    SETTING("wmem_default", "212992"), SETTING("wmem_max", "212992"), SYNTH_END,
 };
 
 static const struct synth_entry ipv4_rows[] = {
-    FIXED("ip_forward", "0"),
-    FIXED("ip_local_port_range", "32768\t60999"),
-    FIXED("ip_unprivileged_port_start", "1024"),
-    FIXED("tcp_keepalive_time", "7200"),
-    FIXED("tcp_rmem", "4096\t131072\t6291456"),
-    FIXED("tcp_wmem", "4096\t16384\t4194304"),
+    SETTING("ip_forward", "0"),
+    SETTING("ip_local_port_range", "32768\t60999"),
+    SETTING("ip_local_reserved_ports", ""),
+    SETTING("ip_unprivileged_port_start", "1024"),
+    SETTING("ping_group_range", "1\t0"),
+    SETTING("tcp_fin_timeout", "60"),
+    SETTING("tcp_keepalive_intvl", "75"),
+    SETTING("tcp_keepalive_probes", "9"),
+    SETTING("tcp_keepalive_time", "7200"),
+    SETTING("tcp_rmem", "4096\t131072\t6291456"),
+    SETTING("tcp_syncookies", "1"),
+    SETTING("tcp_wmem", "4096\t16384\t4194304"),
     SYNTH_END,
 };
 

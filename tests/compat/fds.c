@@ -303,3 +303,19 @@ TEST(proc_self_fd)
 	EQ(read(OK(open(path, O_RDONLY)), target, 3), 3);
 	MEM_EQ(target, "abc", 3);
 }
+
+TEST(pipe_opened_again_through_proc)
+{
+	char path[64], buf[8] = "";
+	int fds[2], again;
+
+	OK(pipe(fds));
+	OK(write(fds[1], "x", 1));
+	OK(close(fds[1]));
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fds[0]);
+	/* Unlike a fifo it waits for no writer. */
+	again = OK(open(path, O_RDONLY));
+	EQ(read(again, buf, 8), 1);
+	EQ(read(again, buf, 8), 0);
+	OK(close(OK(open(path, O_WRONLY | O_NONBLOCK))));
+}

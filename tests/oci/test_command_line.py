@@ -144,3 +144,32 @@ def preserved_descriptors_are_refused(box):
     box.refused("run", "--bundle", box.bundle, "--preserve-fds", "1", box.id, message="--preserve-fds 1")
     box.ok("run", "--bundle", box.bundle, "--preserve-fds=0", "--no-pivot", "--no-new-keyring",
            "--no-subreaper", box.id)
+
+
+@test
+def strace_and_debug_logs(box):
+    """--strace logs the container's calls, --debug the sentry's counters at the end."""
+    log = box.path("log")
+    box.args("cat", "/etc/nothing")
+    box.write()
+    r = box.runsc("run", "--bundle", box.bundle, box.id, flags=["--strace", "--log", log])
+    equal(r.status, 1, f"{r}")
+    with open(log) as f:
+        text = f.read()
+    check('"/etc/nothing", O_RDONLY' in text and "= -1 ENOENT" in text, f"--strace: {text[-500:]}")
+    check("stats:" not in text, "counters without --debug")
+    r = box.runsc("run", "--bundle", box.bundle, box.id, flags=["--debug", "--log", log])
+    equal((r.status, r.err), (1, "cat: can't open '/etc/nothing': No such file or directory\n"), f"{r}")
+    with open(log) as f:
+        contains(f.read(), "stats: calls ", "--debug's log")
+
+
+@test
+def log_of_the_sandbox_is_json_too(box):
+    log = box.path("log")
+    box.write()
+    box.ok("run", "--bundle", box.bundle, box.id,
+           flags=["--debug", "--strace", "--log", log, "--log-format=json"])
+    with open(log) as f:
+        for line in f:
+            check({"level", "msg", "time"} <= set(json.loads(line)), f"line {line!r}")

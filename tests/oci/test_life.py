@@ -184,7 +184,8 @@ def kill_all(box):
 
 @test
 def ps_and_list(box):
-    box.script("sleep 1234 & echo ready; wait")
+    # The child says so itself once it is the program that ps is to show.
+    box.script("mkfifo /fifo; sh -c 'echo ready; read x <$0' /fifo & wait")
     out = box.create_piped()
     box.ok("start", box.id)
     equal(out.readline(), b"ready\n", "output")
@@ -192,7 +193,7 @@ def ps_and_list(box):
     equal(lines[0].split(), ["UID", "PID", "PPID", "STIME", "TTY", "TIME", "CMD"], "ps's head")
     equal(len(lines), 3, "ps's lines")
     check(lines[1].split()[:3] == ["0", "1", "0"], f"ps's first process: {lines[1]}")
-    check(lines[2].endswith("sleep 1234") and lines[2].split()[2] == "1", f"ps's second: {lines[2]}")
+    check(lines[2].endswith("sh -c echo ready; read x <$0 /fifo") and lines[2].split()[2] == "1", f"ps's second: {lines[2]}")
     pid = box.state()["pid"]
     equal(json.loads(box.ok("ps", "--format", "json", box.id).out), [pid], "ps as JSON")
     box.ok("ps", box.id, "-ef")

@@ -501,9 +501,11 @@ int signal_may_send(struct task *from, struct thread_group *to, int signo)
 	if (mine == to || cred_capable(me, ABI_CAP_KILL))
 		return 0;
 	mutex_lock(&from->kernel->tasks_lock);
-	other = to->leader->cred;
-	if (me->euid == other->suid || me->euid == other->uid || me->uid == other->suid ||
-	    me->uid == other->uid)
+	other = to->leader ? to->leader->cred : NULL; /* NULL: it has been reaped meanwhile */
+	if (!other)
+		err = -ESRCH;
+	else if (me->euid == other->suid || me->euid == other->uid || me->uid == other->suid ||
+		 me->uid == other->uid)
 		err = 0;
 	else if (signo == ABI_SIGCONT && mine->pgrp && to->pgrp &&
 		 mine->pgrp->session == to->pgrp->session)

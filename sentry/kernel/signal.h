@@ -90,7 +90,8 @@ void signal_kill_all(struct kernel *k);
 void signal_exit_group(struct thread_group *tg, int32_t wait_status);
 void signal_exit_group_locked(struct thread_group *tg, int32_t wait_status);
 
-/* Whether kill(2) by `from` may signal `to` (kill(2), permissions). 0 or -EPERM. */
+/* Whether kill(2) by `from` may signal `to` (kill(2), permissions). 0, -EPERM, -ESRCH (just
+ * reaped). */
 int signal_may_send(struct task *from, struct thread_group *to, int signo);
 
 /* Whether a handler that is about to block must return -ERESTART* instead. */

@@ -1,0 +1,464 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Sockets: pairs of unix sockets. There is no network yet, and no unix socket with a name, so
+ * socket(2) has no address family to offer, and the calls that need one say what Linux says.
+ */
+#include "abi/poll.h"
+#include "abi/socket.h"
+#include "abi/uio.h"
+#include "sentry/kernel/unsupported.h"
+#include "sentry/net/unix.h"
+#include "syscalls/sysfile.h"
+
+#define WAIT_IN	 (ABI_POLLIN | ABI_POLLRDNORM | ABI_POLLHUP | ABI_POLLERR | ABI_POLLRDHUP)
+#define WAIT_OUT (ABI_POLLOUT | ABI_POLLWRNORM | ABI_POLLHUP | ABI_POLLERR)
+
+/* A reference, or NULL with -EBADF or -ENOTSOCK in *ret_err. */
+static struct file *get_socket(struct task *t, uint64_t fd, int64_t *ret_err)
+{
+	struct file *f = fd_get_io(t, abi_int(fd));
+
+	if (f && unix_is_socket(f))
+		return f;
+	*ret_err = f ? -ENOTSOCK : -EBADF;
+	file_put(f);
+	return NULL;
+}
+
+static int pair_type(struct task *t, int family, int type, int protocol)
+{
+	if (family == ABI_AF_INET || family == ABI_AF_INET6)
+		return (int)unsupported(t, EOPNOTSUPP, "address family %d", family);
+	if (family != ABI_AF_UNIX)
+		return (int)unsupported(t, EAFNOSUPPORT, "address family %d", family);
+	type &= ~(ABI_SOCK_CLOEXEC | ABI_SOCK_NONBLOCK);
+	if (type < 0 || type > SOCK_TYPE_LAST)
+		return -EINVAL;
+	if (protocol && protocol != ABI_AF_UNIX)
+		return -EPROTONOSUPPORT;
+	if (type == ABI_SOCK_RAW)
+		return ABI_SOCK_DGRAM; /* as unix_create of Linux */
+	if (type != ABI_SOCK_STREAM && type != ABI_SOCK_DGRAM && type != ABI_SOCK_SEQPACKET)
+		return -ESOCKTNOSUPPORT;
+	return type;
+}
+
+static int64_t install_pair(struct task *t, struct file *ends[2], bool cloexec, uint64_t va)
+{
+	int32_t fds[2];
+
+	fds[0] = fd_install(t, ends[0], 0, cloexec);
+	if (fds[0] < 0) {
+		file_put(ends[0]);
+		file_put(ends[1]);
+		return fds[0];
+	}
+	fds[1] = fd_install(t, ends[1], 0, cloexec);
+	if (fds[1] < 0) {
+		fd_close(t, fds[0]);
+		file_put(ends[1]);
+		return fds[1];
+	}
+	if (copy_to_user(t, uaddr(va), fds, sizeof(fds))) {
+		fd_close(t, fds[0]);
+		fd_close(t, fds[1]);
+		return -EFAULT;
+	}
+	return 0;
+}
+
+int64_t sys_socketpair(struct task *t, const struct sysargs *a)
+{
+	int flags = abi_int(a->arg[1]);
+	int type = pair_type(t, abi_int(a->arg[0]), flags, abi_int(a->arg[2]));
+	struct file *ends[2];
+
+	if (type < 0)
+		return type;
+	unix_pair_new(t, type, flags & ABI_SOCK_NONBLOCK ? ABI_O_NONBLOCK : 0, ends);
+	return install_pair(t, ends, flags & ABI_SOCK_CLOEXEC, a->arg[3]);
+}
+
+/* ---- sending ---- */
+
+#define SEND_FLAGS (ABI_MSG_DONTWAIT | ABI_MSG_NOSIGNAL | ABI_MSG_EOR | ABI_MSG_MORE)
+
+/* Sends until all is gone, or says why not. t->call.progress[0] counts over waits. */
+static int64_t send_on(struct file *f, struct uio *u, uint64_t *done)
+{
+	int64_t ret;
+
+	do {
+		ret = unix_send(f, u);
+		if (ret > 0)
+			*done += (uint64_t)ret;
+	} while (ret > 0 && u->left);
+	return ret;
+}
+
+static int64_t send_wait(struct task *t, struct file *f, struct uio *u, uint32_t flags)
+{
+	uint64_t *done = &t->call.progress[0];
+	bool nowait = (flags & ABI_MSG_DONTWAIT) || (f->flags & ABI_O_NONBLOCK);
+	int64_t ret;
+
+	if (flags & ABI_MSG_OOB)
+		return unsupported(t, EOPNOTSUPP, "MSG_OOB");
+	if (flags & ~(uint32_t)SEND_FLAGS)
+		return unsupported(t, EINVAL, "flags 0x%x", flags & ~(uint32_t)SEND_FLAGS);
+	u->offset += *done; /* the cursor goes over full segments by itself */
+	u->left -= MIN(*done, u->left);
+	ret = send_on(f, u, done);
+	if (ret == -EAGAIN && !nowait) {
+		file_wait(t, f, WAIT_OUT);
+		ret = send_on(f, u, done);
+		if (ret == -EAGAIN)
+			return task_block(t, *done ? (int64_t)*done : -ERESTARTSYS);
+	}
+	if (ret == -EPIPE && !*done && !(flags & ABI_MSG_NOSIGNAL))
+		signal_send_task(t, ABI_SIGPIPE, NULL);
+	return *done ? (int64_t)*done : ret;
+}
+
+int64_t sys_sendto(struct task *t, const struct sysargs *a)
+{
+	struct uio u;
+	int64_t ret;
+	struct file *f = get_socket(t, a->arg[0], &ret);
+
+	if (!f)
+		return ret;
+	uio_init_user(&u, t, uaddr(a->arg[1]), a->arg[2]);
+	if (a->arg[4] && unix_type(f) != ABI_SOCK_SEQPACKET)
+		ret = unix_type(f) == ABI_SOCK_STREAM
+			  ? -EISCONN
+			  : unsupported(t, ECONNREFUSED, "a datagram to a name");
+	else
+		ret = send_wait(t, f, &u, (uint32_t)a->arg[3]);
+	file_put(f);
+	return ret;
+}
+
+int64_t sys_sendmsg(struct task *t, const struct sysargs *a)
+{
+	struct abi_msghdr msg;
+	struct uio u;
+	int64_t ret;
+	struct file *f = get_socket(t, a->arg[0], &ret);
+
+	if (!f)
+		return ret;
+	ret = copy_from_user(t, &msg, uaddr(a->arg[1]), sizeof(msg));
+	if (!ret && msg.name && msg.namelen && unix_type(f) == ABI_SOCK_STREAM)
+		ret = -EISCONN;
+	if (!ret && msg.control && msg.controllen)
+		ret = unsupported(t, EINVAL, "ancillary data");
+	if (!ret && msg.iovlen > ABI_UIO_MAXIOV)
+		ret = -EMSGSIZE;
+	if (!ret)
+		ret = uio_init_iovec(&u, t, uaddr(msg.iov), msg.iovlen);
+	if (!ret) {
+		ret = send_wait(t, f, &u, (uint32_t)a->arg[2]);
+		uio_free(&u);
+	}
+	file_put(f);
+	return ret;
+}
+
+/* ---- receiving ---- */
+
+#define RECV_FLAGS                                                                                 \
+	(ABI_MSG_DONTWAIT | ABI_MSG_PEEK | ABI_MSG_TRUNC | ABI_MSG_WAITALL |                       \
+	 ABI_MSG_CMSG_CLOEXEC | ABI_MSG_NOSIGNAL)
+
+/* Whether MSG_WAITALL wants more of a stream than has come. */
+static bool wants_more(const struct file *f, const struct uio *u, uint32_t flags)
+{
+	return (flags & ABI_MSG_WAITALL) && !(flags & ABI_MSG_PEEK) && u->left &&
+	       unix_type(f) == ABI_SOCK_STREAM;
+}
+
+static int64_t recv_try(struct file *f, struct uio *u, uint32_t flags, uint64_t *done,
+			uint64_t *ret_size)
+{
+	int64_t ret = unix_recv(f, u, flags & ABI_MSG_PEEK, ret_size);
+
+	if (ret > 0)
+		*done += (uint64_t)ret;
+	return ret > 0 && wants_more(f, u, flags) ? -EAGAIN : ret;
+}
+
+/* *ret_size: of the whole packet, 0 for a stream. */
+static int64_t recv_wait(struct task *t, struct file *f, struct uio *u, uint32_t flags,
+			 uint64_t *ret_size)
+{
+	uint64_t *done = &t->call.progress[0];
+	bool nowait = (flags & ABI_MSG_DONTWAIT) || (f->flags & ABI_O_NONBLOCK);
+	int64_t ret;
+
+	*ret_size = 0;
+	if (flags & ABI_MSG_OOB)
+		return unsupported(t, EINVAL, "MSG_OOB");
+	if (flags & ~(uint32_t)RECV_FLAGS)
+		return unsupported(t, EINVAL, "flags 0x%x", flags & ~(uint32_t)RECV_FLAGS);
+	u->offset += *done;
+	u->left -= MIN(*done, u->left);
+	ret = recv_try(f, u, flags, done, ret_size);
+	if (ret == -EAGAIN && !nowait) {
+		file_wait(t, f, WAIT_IN);
+		ret = recv_try(f, u, flags, done, ret_size);
+		if (ret == -EAGAIN)
+			return task_block(t, *done ? (int64_t)*done : -ERESTARTSYS);
+	}
+	return *done ? (int64_t)*done : ret;
+}
+
+int64_t sys_recvfrom(struct task *t, const struct sysargs *a)
+{
+	uint32_t flags = (uint32_t)a->arg[3];
+	const int32_t no_name = 0;
+	uint64_t size;
+	struct uio u;
+	int64_t ret;
+	struct file *f = get_socket(t, a->arg[0], &ret);
+
+	if (!f)
+		return ret;
+	uio_init_user(&u, t, uaddr(a->arg[1]), a->arg[2]);
+	ret = recv_wait(t, f, &u, flags, &size);
+	if (ret >= 0 && (flags & ABI_MSG_TRUNC) && unix_type(f) != ABI_SOCK_STREAM)
+		ret = (int64_t)size;
+	file_put(f);
+	if (ret >= 0 && a->arg[4] && a->arg[5] &&
+	    copy_to_user(t, uaddr(a->arg[5]), &no_name, sizeof(no_name)))
+		return -EFAULT;
+	return ret;
+}
+
+static int64_t recv_message(struct task *t, struct file *f, uint64_t va, uint32_t flags)
+{
+	struct abi_msghdr msg;
+	uint64_t size;
+	struct uio u;
+	int64_t ret;
+
+	if (copy_from_user(t, &msg, uaddr(va), sizeof(msg)))
+		return -EFAULT;
+	if (msg.iovlen > ABI_UIO_MAXIOV)
+		return -EMSGSIZE;
+	ret = uio_init_iovec(&u, t, uaddr(msg.iov), msg.iovlen);
+	if (ret)
+		return ret;
+	ret = recv_wait(t, f, &u, flags, &size);
+	uio_free(&u);
+	if (ret < 0)
+		return ret;
+	msg.namelen = 0;
+	msg.controllen = 0;
+	msg.flags = flags & ABI_MSG_CMSG_CLOEXEC;
+	if (unix_type(f) != ABI_SOCK_STREAM && size > (uint64_t)ret) {
+		msg.flags |= ABI_MSG_TRUNC;
+		if (flags & ABI_MSG_TRUNC)
+			ret = (int64_t)size;
+	}
+	return copy_to_user(t, uaddr(va), &msg, sizeof(msg)) ? -EFAULT : ret;
+}
+
+int64_t sys_recvmsg(struct task *t, const struct sysargs *a)
+{
+	int64_t ret;
+	struct file *f = get_socket(t, a->arg[0], &ret);
+
+	if (!f)
+		return ret;
+	ret = recv_message(t, f, a->arg[1], (uint32_t)a->arg[2]);
+	file_put(f);
+	return ret;
+}
+
+/* ---- the rest ---- */
+
+int64_t sys_shutdown(struct task *t, const struct sysargs *a)
+{
+	int64_t ret;
+	struct file *f = get_socket(t, a->arg[0], &ret);
+
+	if (!f)
+		return ret;
+	ret = unix_shutdown(f, abi_int(a->arg[1]));
+	file_put(f);
+	return ret;
+}
+
+/* Both ends are without a name: the family is all of their address. */
+static int64_t socket_name(struct task *t, const struct sysargs *a)
+{
+	const uint16_t family = ABI_AF_UNIX;
+	int32_t room, size = sizeof(family);
+	int64_t ret;
+	struct file *f = get_socket(t, a->arg[0], &ret);
+
+	if (!f)
+		return ret;
+	file_put(f);
+	if (copy_from_user(t, &room, uaddr(a->arg[2]), sizeof(room)))
+		return -EFAULT;
+	if (room < 0)
+		return -EINVAL;
+	if (copy_to_user(t, uaddr(a->arg[1]), &family, (size_t)MIN(room, size)) ||
+	    copy_to_user(t, uaddr(a->arg[2]), &size, sizeof(size)))
+		return -EFAULT;
+	return 0;
+}
+
+int64_t sys_getsockname(struct task *t, const struct sysargs *a)
+{
+	return socket_name(t, a);
+}
+
+int64_t sys_getpeername(struct task *t, const struct sysargs *a)
+{
+	return socket_name(t, a);
+}
+
+/* Calls on sockets that have no name or are connected already. */
+static int64_t refuse(struct task *t, const struct sysargs *a, int error)
+{
+	int64_t ret;
+	struct file *f = get_socket(t, a->arg[0], &ret);
+
+	if (!f)
+		return ret;
+	file_put(f);
+	return error;
+}
+
+int64_t sys_connect(struct task *t, const struct sysargs *a)
+{
+	return refuse(t, a, -EISCONN);
+}
+
+int64_t sys_listen(struct task *t, const struct sysargs *a)
+{
+	return refuse(t, a, -EINVAL);
+}
+
+int64_t sys_accept(struct task *t, const struct sysargs *a)
+{
+	return refuse(t, a, -EINVAL);
+}
+
+int64_t sys_accept4(struct task *t, const struct sysargs *a)
+{
+	return refuse(t, a, -EINVAL);
+}
+
+/* An option that is an int: 0, or -ENOPROTOOPT. */
+static int int_option(struct task *t, struct file *f, int option, int32_t *ret)
+{
+	switch (option) {
+	case ABI_SO_TYPE:
+		*ret = unix_type(f);
+		return 0;
+	case ABI_SO_DOMAIN:
+		*ret = ABI_AF_UNIX;
+		return 0;
+	case ABI_SO_ERROR:
+		*ret = unix_take_error(f);
+		return 0;
+	case ABI_SO_SNDBUF:
+	case ABI_SO_RCVBUF:
+		*ret = UNIX_BUFFER;
+		return 0;
+	case ABI_SO_RCVLOWAT:
+		*ret = 1;
+		return 0;
+	case ABI_SO_PROTOCOL:
+	case ABI_SO_ACCEPTCONN:
+	case ABI_SO_BROADCAST:
+	case ABI_SO_KEEPALIVE:
+	case ABI_SO_PASSCRED:
+	case ABI_SO_REUSEADDR:
+		*ret = 0;
+		return 0;
+	default:
+		return (int)unsupported(t, ENOPROTOOPT, "SOL_SOCKET option %d", option);
+	}
+}
+
+static int64_t get_option(struct task *t, struct file *f, const struct sysargs *a)
+{
+	struct abi_ucred cred;
+	int32_t value, room;
+	const void *from = &value;
+	int size = sizeof(value), err = 0;
+
+	if (abi_int(a->arg[1]) != ABI_SOL_SOCKET)
+		return -EOPNOTSUPP;
+	if (copy_from_user(t, &room, uaddr(a->arg[4]), sizeof(room)))
+		return -EFAULT;
+	if (room < 0)
+		return -EINVAL;
+	if (abi_int(a->arg[2]) == ABI_SO_PEERCRED) {
+		unix_peer_cred(f, &cred);
+		from = &cred;
+		size = sizeof(cred);
+	} else {
+		err = int_option(t, f, abi_int(a->arg[2]), &value);
+	}
+	if (err)
+		return err;
+	size = MIN(size, room);
+	if (copy_to_user(t, uaddr(a->arg[3]), from, (size_t)size) ||
+	    copy_to_user(t, uaddr(a->arg[4]), &size, sizeof(size)))
+		return -EFAULT;
+	return 0;
+}
+
+int64_t sys_getsockopt(struct task *t, const struct sysargs *a)
+{
+	int64_t ret;
+	struct file *f = get_socket(t, a->arg[0], &ret);
+
+	if (!f)
+		return ret;
+	ret = get_option(t, f, a);
+	file_put(f);
+	return ret;
+}
+
+/* Sizes of buffers are hints, and the others change nothing for a pair of unix sockets. */
+static int64_t set_option(struct task *t, const struct sysargs *a)
+{
+	int32_t value;
+
+	if (abi_int(a->arg[1]) != ABI_SOL_SOCKET)
+		return -EOPNOTSUPP;
+	if (abi_int(a->arg[4]) < (int)sizeof(value))
+		return -EINVAL;
+	if (copy_from_user(t, &value, uaddr(a->arg[3]), sizeof(value)))
+		return -EFAULT;
+	switch (abi_int(a->arg[2])) {
+	case ABI_SO_SNDBUF:
+	case ABI_SO_RCVBUF:
+	case ABI_SO_REUSEADDR:
+	case ABI_SO_KEEPALIVE:
+	case ABI_SO_BROADCAST:
+	case ABI_SO_LINGER:
+		return 0;
+	default:
+		return unsupported(t, ENOPROTOOPT, "SOL_SOCKET option %d", abi_int(a->arg[2]));
+	}
+}
+
+int64_t sys_setsockopt(struct task *t, const struct sysargs *a)
+{
+	int64_t ret;
+	struct file *f = get_socket(t, a->arg[0], &ret);
+
+	if (!f)
+		return ret;
+	ret = set_option(t, a);
+	file_put(f);
+	return ret;
+}

@@ -10,6 +10,8 @@
 #include "sentry/net/unix.h"
 #include "syscalls/sysfile.h"
 
+#define SOCK_TYPE_LAST 10 /* SOCK_MAX - 1 of Linux */
+
 #define WAIT_IN	 (ABI_POLLIN | ABI_POLLRDNORM | ABI_POLLHUP | ABI_POLLERR | ABI_POLLRDHUP)
 #define WAIT_OUT (ABI_POLLOUT | ABI_POLLWRNORM | ABI_POLLHUP | ABI_POLLERR)
 

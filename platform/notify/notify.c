@@ -77,7 +77,7 @@ static int notify_send(struct platform *p, uint64_t id, int64_t val, uint32_t fl
 
 /*
  * Installs a descriptor in the process that waits in this notification; its number there. With
- * SECCOMP_ADDFD_FLAG_SEND that is the answer as well.
+ * SECCOMP_ADDFD_FLAG_SEND that is the answer as well. -ENOENT: the notification is gone.
  */
 static int add_fd(struct platform *p, uint64_t id, int fd, uint32_t flags)
 {
@@ -88,7 +88,9 @@ static int add_fd(struct platform *p, uint64_t id, int fd, uint32_t flags)
 		r = ioctl(p->listener, SECCOMP_IOCTL_NOTIF_ADDFD, &addfd);
 	} while (r < 0 && errno == EINTR);
 	count_stat(p, addfds);
-	return r < 0 ? -errno : r;
+	if (r < 0) /* ESRCH: interrupted while it was to take the descriptor */
+		return errno == ESRCH ? -ENOENT : -errno;
+	return r;
 }
 
 /* --- replies --- */

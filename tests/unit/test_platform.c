@@ -182,7 +182,7 @@ static void *stop_and_continue(void *arg)
 		syscall(SYS_pidfd_send_signal, s->pidfd, SIGSTOP, NULL, 0);
 		sched_yield();
 		syscall(SYS_pidfd_send_signal, s->pidfd, SIGCONT, NULL, 0);
-		usleep(50);
+		usleep(300);
 	}
 	return NULL;
 }

@@ -4,6 +4,7 @@
 
 #include "abi/types.h"
 #include "sentry/kernel/unsupported.h"
+#include "sentry/net/unix.h"
 #include "sentry/vfs/files.h"
 #include "syscalls/syscalls.h"
 
@@ -39,15 +40,16 @@ int64_t sys_absent_probed(struct task *t, const struct sysargs *a)
 }
 
 /*
- * Calls on sockets, while there are none: what Linux says of any other file. Programs ask this of
- * files that are no sockets as a matter of course (a shell of its standard input).
+ * Calls on sockets that the sockets here don't have. Of any other file Linux says that it is no
+ * socket, and programs ask as a matter of course; that is not worth a report.
  */
-int64_t sys_absent_enotsock(struct task *t, const struct sysargs *a)
+int64_t sys_absent_socket(struct task *t, const struct sysargs *a)
 {
 	struct file *f = fd_get_io(t, abi_int(a->arg[0]));
+	bool is_socket = f && unix_is_socket(f);
 
 	if (!f)
 		return -EBADF;
 	file_put(f);
-	return -ENOTSOCK;
+	return is_socket ? unsupported(t, EOPNOTSUPP, "on a unix socket") : -ENOTSOCK;
 }

@@ -26,7 +26,7 @@ int64_t sys_absent_eperm(struct task *t, const struct sysargs *a);	/* EPERM */
 int64_t sys_absent_eopnotsupp(struct task *t, const struct sysargs *a); /* EOPNOTSUPP */
 int64_t sys_absent_family(struct task *t, const struct sysargs *a);	/* EAFNOSUPPORT */
 int64_t sys_absent_probed(struct task *t, const struct sysargs *a);	/* ENOSYS */
-int64_t sys_absent_enotsock(struct task *t, const struct sysargs *a);	/* ENOTSOCK, EBADF */
+int64_t sys_absent_socket(struct task *t, const struct sysargs *a);	/* ENOTSOCK, EOPNOTSUPP */
 
 /* Indexed by call number; gaps have no name. */
 #define SYSCALL_TABLE_COUNT 467

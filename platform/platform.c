@@ -98,6 +98,15 @@ static void free_unstarted(struct list *list)
 	}
 }
 
+/* Processes that were made and had not said HELLO: they end by themselves at their first bell. */
+static void drop_unborn_locked(struct platform *p)
+{
+	struct platform_thread *t, *tmp;
+
+	list_for_each_safe (t, tmp, &p->outstanding, link)
+		thread_dies_locked(t, true);
+}
+
 void platform_destroy(struct platform *p)
 {
 	kill_everything(p);
@@ -107,6 +116,7 @@ void platform_destroy(struct platform *p)
 		reap_all(p);
 	mutex_lock(&p->lock);
 	p->delivering = NULL;
+	drop_unborn_locked(p);
 	mutex_unlock(&p->lock);
 	run_deaths(p);
 	free_unstarted(&p->spawn);

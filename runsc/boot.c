@@ -19,6 +19,9 @@
 #include "runsc/boot.h"
 
 #include <errno.h>
+#ifdef SANITIZER
+#include <sanitizer/common_interface_defs.h>
+#endif
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -293,6 +296,9 @@ void sandbox_main(const struct sandbox_args *args)
 
 	log_setup(log_fd(), args->options->log_json, args->options->log_level, "sentry");
 	crash_handler_install();
+#ifdef SANITIZER
+	__sanitizer_set_report_fd((void *)(intptr_t)log_fd()); /* 2 is /dev/null */
+#endif
 	make_platform(&b);
 	fd_raise_limit(4096);
 	make_kernel(&b);

@@ -104,7 +104,8 @@ static void killed_from_outside(void **state)
 	assert_int_equal(mini.host_kills, 1);
 }
 
-#define KICKS 2000
+#define KICKS	   500
+#define INTERRUPTS 500
 
 /* Kicks a guest that makes calls all the time; each kick must be heard before the next is given. */
 static void *kick_and_listen(void *arg)
@@ -143,7 +144,7 @@ static void *interrupt_and_listen(void *arg)
 {
 	atomic_uint *seen = arg;
 
-	for (uint32_t i = 0; i < 2000; i++) {
+	for (uint32_t i = 0; i < INTERRUPTS; i++) {
 		platform_interrupt(mini.p);
 		while (atomic_load(seen) <= i)
 			;
@@ -158,7 +159,7 @@ static void no_interrupt_is_lost(void **state)
 
 	(void)state;
 	assert_int_equal(pthread_create(&thread, NULL, interrupt_and_listen, &seen), 0);
-	while (atomic_load(&seen) < 2000)
+	while (atomic_load(&seen) < INTERRUPTS)
 		if (!mini_step(&mini))
 			atomic_fetch_add(&seen, 1);
 	pthread_join(thread, NULL);
@@ -216,9 +217,9 @@ static void interrupted_bells(void **state)
 	run_interrupted(P_CALLS, 0, 0);
 	run_interrupted(P_WINDOWS, 0, 0);
 	run_interrupted(P_MEMORY, 0, 0);
-	run_interrupted(P_BENCH_MMAP, 1000, 1);
+	run_interrupted(P_BENCH_MMAP, 300, 1);
 	run_interrupted(P_FORKS, 100, 0);
-	run_interrupted(P_THREADS, 100, 0);
+	run_interrupted(P_THREADS, 50, 0);
 	run_interrupted(P_VFORK, 0, 0);
 }
 

@@ -206,7 +206,10 @@ static bool wants_locked(struct task *t, int signo)
 {
 	if (task_is_dead(t) || atomic_load(&t->exit_pending))
 		return false;
-	return signo == ABI_SIGKILL || !(t->blocked & ~t->sigwait & SIGBIT(signo));
+	if (signo == ABI_SIGKILL)
+		return true;
+	/* Stopped threads take nothing before SIGCONT (Linux kernel/signal.c, wants_signal). */
+	return !t->stopped && !(t->blocked & ~t->sigwait & SIGBIT(signo));
 }
 
 static struct task *choose_locked(struct thread_group *tg, int signo)

@@ -124,6 +124,25 @@ TEST(stopped_only_when_asked)
 	EQ(status, SIGKILL);
 }
 
+/* A stopped process takes no signal but SIGKILL before it is continued. */
+TEST(terminated_only_when_continued)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (!pid) {
+		raise(SIGSTOP);
+		_exit(0);
+	}
+	EQ(waitpid(pid, &status, WUNTRACED), pid);
+	CHECK(WIFSTOPPED(status));
+	OK(kill(pid, SIGTERM));
+	EQ(waitpid(pid, &status, WNOHANG | WUNTRACED), 0);
+	OK(kill(pid, SIGCONT));
+	EQ(waitpid(pid, &status, 0), pid);
+	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
+}
+
 TEST(ignored_sigchld_reaps)
 {
 	int status;

@@ -113,7 +113,7 @@ def job_control(box):
     terminal.expect(b"up\r\n")
     terminal.send(b"\x1a")
     terminal.expect(b"Stopped")
-    terminal.send(b"jobs; kill %1; exit 3\r")
+    terminal.send(b"jobs; kill -9 %1; wait; exit 3\r")
     equal(p.wait(30), 3, "status")
 
 

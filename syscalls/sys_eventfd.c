@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Descriptors of kernel objects: eventfd, timerfd, memfd. */
+/* Descriptors of kernel objects: eventfd, timerfd, signalfd, memfd. */
 #include <stdio.h>
 
 #include "sentry/fs/anon/anon.h"
@@ -87,6 +87,47 @@ int64_t sys_timerfd_gettime(struct task *t, const struct sysargs *a)
 	ret = timerfd_get(f, &value);
 	file_put(f);
 	return ret ? ret : copy_to_user(t, uaddr(a->arg[1]), &value, sizeof(value));
+}
+
+/* ---- signalfd ---- */
+
+static int64_t change_signalfd(struct task *t, int fd, uint64_t mask)
+{
+	struct file *f = fd_get_io(t, fd);
+	int err;
+
+	if (!f)
+		return -EBADF;
+	err = signalfd_set_mask(f, mask);
+	file_put(f);
+	return err ? err : fd;
+}
+
+static int64_t do_signalfd(struct task *t, const struct sysargs *a, uint32_t flags)
+{
+	int fd = abi_int(a->arg[0]);
+	uint64_t mask;
+	struct file *f;
+	int err;
+
+	if (flags & ~(uint32_t)(ABI_O_CLOEXEC | ABI_O_NONBLOCK) || a->arg[2] != sizeof(mask))
+		return -EINVAL;
+	if (copy_from_user(t, &mask, uaddr(a->arg[1]), sizeof(mask)))
+		return -EFAULT;
+	if (fd != -1)
+		return change_signalfd(t, fd, mask);
+	err = signalfd_new(t, mask, flags & ABI_O_NONBLOCK, &f);
+	return err ? err : install(t, f, flags & ABI_O_CLOEXEC);
+}
+
+int64_t sys_signalfd(struct task *t, const struct sysargs *a)
+{
+	return do_signalfd(t, a, 0);
+}
+
+int64_t sys_signalfd4(struct task *t, const struct sysargs *a)
+{
+	return do_signalfd(t, a, (uint32_t)a->arg[3]);
 }
 
 /* ---- memfd ---- */

@@ -27,15 +27,13 @@ int task_use_sigmask(struct task *t, uint64_t mask_va, uint64_t size)
 {
 	uint64_t mask;
 
-	if (!mask_va || t->restore_blocked)
+	if (!mask_va)
 		return 0;
 	if (size != sizeof(mask))
 		return -EINVAL;
 	if (copy_from_user(t, &mask, uaddr(mask_va), sizeof(mask)))
 		return -EFAULT;
-	t->saved_blocked = t->blocked;
-	t->restore_blocked = true;
-	signal_set_blocked(t, mask);
+	signal_set_temporary_mask(t, mask);
 	return 0;
 }
 

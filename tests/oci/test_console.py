@@ -113,7 +113,8 @@ def job_control(box):
     terminal.expect(b"up\r\n")
     terminal.send(b"\x1a")
     terminal.expect(b"Stopped")
-    terminal.send(b"jobs; kill -9 %1; wait; exit 3\r")
+    # The shell doesn't exit before it has seen the job's end.
+    terminal.send(b"kill -9 %1; while jobs >/tmp/j; grep -q Stopped /tmp/j; do :; done; exit 3\r")
     equal(p.wait(30), 3, "status")
 
 

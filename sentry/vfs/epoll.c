@@ -44,7 +44,7 @@
 
 #define BUCKETS_FIRST 16
 #define NEST_MAX      5
-#define ITEMS_MAX     (1 << 20)
+#define ITEMS_MAX     (1 << 20) /* in the whole sandbox: fs.epoll.max_user_watches */
 
 #define ALWAYS	(ABI_POLLERR | ABI_POLLHUP)
 #define PRIVATE (ABI_EPOLLWAKEUP | ABI_EPOLLONESHOT | ABI_EPOLLET | ABI_EPOLLEXCLUSIVE)
@@ -118,6 +118,7 @@ static void item_put(struct epitem *item)
 {
 	if (!refcount_put(&item->ref))
 		return;
+	atomic_fetch_sub(&item->ep->vfs->epoll_items, 1);
 	epoll_put(item->ep);
 	free(item);
 }
@@ -272,8 +273,10 @@ static int add_item(struct epoll *ep, int fd, struct file *f, const struct abi_e
 	struct item_table table;
 	struct mutex *lock = epitems_lock(ep->vfs, f);
 
-	if (ep->item_count >= ITEMS_MAX)
+	if (atomic_fetch_add(&ep->vfs->epoll_items, 1) >= ITEMS_MAX) {
+		atomic_fetch_sub(&ep->vfs->epoll_items, 1);
 		return -ENOSPC;
+	}
 	if (ep->item_count >= ep->bucket_count * 2)
 		grow(ep);
 	item = xnew(struct epitem);

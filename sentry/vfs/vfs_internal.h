@@ -67,6 +67,7 @@ struct vfs {
 	struct mutex bucket_locks[DCACHE_LOCKS];
 	struct mutex dentry_locks[STRIPES]; /* by address of a dentry, a mount or an inode */
 	uint64_t hash_seed[2];		    /* [I] */
+	atomic_int epoll_items;		    /* [a] of all instances */
 	atomic_int dentry_count;	    /* [a] dentries in the hash */
 	int dentry_cap;			    /* [I] after tests have set it */
 	atomic_uint sweep_hand;		    /* [a] next bucket to sweep */

@@ -94,20 +94,19 @@ distclean: clean ## and the cached root file systems
 
 ##@ Testing
 # A suite is an executable tests/<suite>/run; it appends its results to $$RESULTS (tests/README.md).
-SUITES := $(patsubst tests/%/run,%,$(wildcard tests/compat/run tests/oci/run))
-SUITES_ALL := $(patsubst tests/%/run,%,$(wildcard tests/*/run))
+SUITES := compat oci workloads stress engines
 
 .PHONY: check check-all
-check: all tests-built rootfs ## lint and the quick tests (as root); ends with one line of sums
+check: all tests-built rootfs ## lint and all tests (as root); ends with one line of sums
 	@MAKE='$(MAKE) O=$(O) CC=$(CC)' MODE=$(MODE) O=$(abspath $(O)) CACHE=$(abspath $(CACHE)) \
 		tools/check lint unit $(SUITES)
-check-all: all tests-built rootfs ## all tests there are
-	@MAKE='$(MAKE) O=$(O) CC=$(CC)' MODE=$(MODE) O=$(abspath $(O)) CACHE=$(abspath $(CACHE)) \
-		tools/check lint unit $(SUITES_ALL)
+check-all: check ## all tests again in a debug build (lock order, leaks) and with ASan and UBSan
+	@$(MAKE) --no-print-directory MODE=debug check
+	@$(MAKE) --no-print-directory MODE=asan check
 
-.PHONY: tests-built $(SUITES_ALL:%=check-%)
+.PHONY: tests-built $(SUITES:%=check-%)
 tests-built: $(UNIT_TESTS:%=$(O)/tests/unit/%) $(COMPAT_PROGRAMS)
-$(SUITES_ALL:%=check-%): check-%: all tests-built rootfs-busybox ## one suite: check-compat, check-oci, ...
+$(SUITES:%=check-%): check-%: all tests-built rootfs-busybox ## one suite: check-compat, check-oci, ...
 	@MAKE='$(MAKE) O=$(O) CC=$(CC)' MODE=$(MODE) O=$(abspath $(O)) CACHE=$(abspath $(CACHE)) tools/check $*
 
 .PHONY: bench

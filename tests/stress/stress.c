@@ -269,7 +269,7 @@ static const struct {
     {"threads", threads, 500},	       {"forkbomb", fork_bomb, 1000},
     {"read", calls_read, 100000},      {"write", calls_write, 100000},
     {"stat", calls_stat, 100000},      {"getdents", calls_getdents, 100000},
-    {"signals", signal_storm, 100000},
+    {"signals", signal_storm, 10000},
 };
 
 int main(int argc, char **argv)

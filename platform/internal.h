@@ -84,6 +84,13 @@ struct expected_mmap {
 
 struct lost_reply;
 
+/* What the last reply asked for, as far as the next event can be checked against it. */
+struct ordered {
+	enum platform_order order;
+	uint32_t memop_count;
+	bool report, frame;
+};
+
 struct platform_thread {
 	struct platform *p;	  /* [I] */
 	struct platform_mm *mm;	  /* [I] */
@@ -97,12 +104,13 @@ struct platform_thread {
 	struct list process_link;     /* [p] in host_process.threads */
 	/* A clone that was ordered and of which nothing more is known: both ways. */
 	struct platform_thread *clone_child, *ordered_by; /* [p] */
-	struct list link;		 /* [p] outstanding, spares, spawn, ready or deaths */
-	uint64_t token;			 /* [p] of its HELLO */
-	uint32_t asked;			 /* [p] how often its clone was let through */
-	pid_t tid_hint;			 /* [p] what its creator says that the clone returned */
-	bool spare;			 /* [p] a stub process that nobody uses yet */
-	bool internal;			 /* [I] the zygote */
+	bool child_told;  /* [p] the sentry has heard of the last clone's child: born, or dead */
+	struct list link; /* [p] outstanding, spares, spawn, ready or deaths */
+	uint64_t token;	  /* [p] of its HELLO */
+	uint32_t asked;	  /* [p] how often its clone was let through */
+	pid_t tid_hint;	  /* [p] what its creator says that the clone returned */
+	bool spare;	  /* [p] a stub process that nobody uses yet */
+	bool internal;	  /* [I] the zygote */
 	bool kick_pending, kill_pending; /* [p] asked for before HELLO */
 	bool death_by_host;		 /* [p] for the callback */
 
@@ -116,6 +124,7 @@ struct platform_thread {
 	bool own_stack_inherited; /* [I] its slot's stack is inherited by forks */
 	bool slot_fresh;	  /* [I] its slot has no stack yet */
 	struct expected_mmap *expected; /* [t] */
+	struct ordered ordered;		/* [t] */
 	struct lost_reply *lost;	/* [t] a reply that could not be handed over */
 	uint32_t expected_count, expected_next;
 	struct platform_regs regs; /* [o] of the last event */

@@ -150,6 +150,7 @@ void clone_order_locked(struct platform_thread *parent, struct platform_thread *
 	child->asked = 0;
 	child->ordered_by = parent;
 	parent->clone_child = child;
+	parent->child_told = false;
 	list_del(&child->link);
 	list_add_tail(&child->p->outstanding, &child->link);
 }
@@ -164,6 +165,8 @@ void clone_settled_locked(struct platform_thread *child)
 /* Takes over the caller's reference to process. */
 void thread_bind_locked(struct platform_thread *t, pid_t tid, struct host_process *process)
 {
+	if (t->ordered_by)
+		t->ordered_by->child_told = true;
 	clone_settled_locked(t);
 	process_put(t->creator);
 	t->creator = NULL;
@@ -187,6 +190,8 @@ void thread_dies_locked(struct platform_thread *t, bool by_host)
 	struct platform *p = t->p;
 	bool gone = !t->process || t->process->dead;
 
+	if (t->ordered_by)
+		t->ordered_by->child_told = true;
 	clone_settled_locked(t);
 	if (t->clone_child)
 		clone_settled_locked(t->clone_child);

@@ -180,6 +180,7 @@ static int reply_locked(struct platform_thread *t, const struct platform_reply *
 	err = hand_in_fds(t, r, forked);
 	if (err < 0)
 		return err;
+	t->ordered = (struct ordered){r->order, r->memop_count, r->report, r->frame != NULL};
 	t->state = THREAD_RUNNING;
 	atomic_store_explicit(&t->ch->state, CHANNEL_REPLY, memory_order_release);
 	if (!forked) {
@@ -415,16 +416,41 @@ static bool died_early(struct platform *p, pid_t pid)
 static void settle_clone_locked(struct platform_thread *t, struct platform_thread *child,
 				const struct platform_event *ev)
 {
+	/* A frame that can't be written comes after the clone, which was made then. */
+	bool failed = ev->type == PEV_REPORT &&
+		      (ev->report.step == PREP_MEMOP || ev->report.step == PREP_ORDER);
+
 	clone_settled_locked(child);
 	child->tid_hint = (pid_t)t->ch->req.clone_tid;
-	if (ev->type == PEV_REPORT && ev->report.step != PREP_DONE && !t->internal) {
-		list_del(&child->link); /* the sentry hears that it failed, and puts the child */
+	if (failed && !t->internal) {
+		list_del(&child->link); /* the sentry hears of it, and puts the child */
 		child->state = THREAD_PREPARED;
-	} else if (ev->type == PEV_REPORT && ev->report.step != PREP_DONE) {
-		thread_dies_locked(child,
-				   true); /* of the zygote: whoever waits for it hears that */
-	} else if (!child->asked || died_early(t->p, child->tid_hint)) {
+	} else if (failed || !child->asked || died_early(t->p, child->tid_hint)) {
 		thread_dies_locked(child, true);
+	}
+}
+
+/*
+ * Whether the event can follow from the last reply. The sentry may rely on that: it hears of
+ * nothing that it didn't ask for, and of all that it did.
+ */
+static bool follows(const struct platform_thread *t, const struct platform_event *ev)
+{
+	const struct ordered *o = &t->ordered;
+	const struct platform_report *r = &ev->report;
+	bool made = o->order == PORD_CLONE && t->child_told; /* too late to say it wasn't */
+
+	if (ev->type != PEV_REPORT)
+		return !o->report && o->order != PORD_ATOMIC;
+	switch (r->step) {
+	case PREP_DONE:
+		return o->report || o->order == PORD_ATOMIC;
+	case PREP_MEMOP:
+		return r->error < 0 && r->memop_index < o->memop_count && !made;
+	case PREP_ORDER:
+		return r->error < 0 && !made && (o->order == PORD_ATOMIC || o->order == PORD_CLONE);
+	default:
+		return r->error < 0 && (o->frame || o->order == PORD_SIGRETURN);
 	}
 }
 
@@ -448,7 +474,7 @@ static int event_locked(struct platform_thread *t, const struct seccomp_notif *n
 		t->notif_id = n->id;
 		t->state = THREAD_STOPPED;
 		t->hello = false;
-		ok = request_decode(t, ev);
+		ok = request_decode(t, ev) && follows(t, ev);
 	}
 	mutex_unlock(&t->lock);
 	if (!ok) {
@@ -533,8 +559,7 @@ static int dispatch_locked(struct platform *p, const struct seccomp_notif *n,
 	} else if (n->data.args[0] == BELL_EVENT) {
 		if (t)
 			return event_locked(t, n, ev);
-		/* Of a thread that was told to exit, perhaps, and was interrupted: nothing to say.
-		 */
+		/* A thread that was told to exit, perhaps, and was interrupted. */
 		notify_send(p, n->id, 0, 0);
 		return 0;
 	} else if (n->data.args[0] == BELL_HELLO) {

@@ -160,6 +160,14 @@ static void bells_from_many_threads(void **state)
 	}
 }
 
+static void lies_about_the_past(void **state)
+{
+	(void)state;
+	for (long kind = 0; kind < 5; kind++)
+		assert_int_equal(attack(P_LIE, (long)sites[0], kind, 1000), 1);
+	honest_guest_is_served();
+}
+
 static void other_architecture(void **state)
 {
 	(void)state;
@@ -264,6 +272,7 @@ int main(void)
 	    cmocka_unit_test(stub_is_confined),
 	    cmocka_unit_test(other_architecture),
 	    cmocka_unit_test(stub_unmapped),
+	    cmocka_unit_test(lies_about_the_past),
 	    cmocka_unit_test(unordered_clone),
 	    cmocka_unit_test(bells_from_many_threads),
 	    cmocka_unit_test(garbage_in_the_channel),

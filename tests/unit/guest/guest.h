@@ -65,6 +65,7 @@ enum guest_program {
 	P_UNMAP_STUB,	 /* (a syscall instruction's address) */
 	P_BELLS,	 /* (a syscall instruction's address) */
 	P_INT80,
+	P_LIE, /* (a syscall instruction's address, what kind of lie) */
 };
 
 #endif

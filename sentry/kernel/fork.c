@@ -35,6 +35,7 @@
 #include "base/mem.h"
 #include "sentry/kernel/cred.h"
 #include "sentry/kernel/exec.h"
+#include "sentry/kernel/itimer.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/kernel_internal.h"
 #include "sentry/kernel/pgrp.h"
@@ -318,6 +319,8 @@ static void discard_child(struct task *child)
 	mutex_lock(&child->tg->siglock);
 	child->pt = NULL;
 	mutex_unlock(&child->tg->siglock);
+	if (!child->tg->live_count)
+		itimers_cancel(child->tg);
 	task_drop_resources(child);
 	if (pt)
 		platform_thread_put(pt);
@@ -421,6 +424,8 @@ int64_t task_clone(struct task *t, const struct clone_params *p)
 		return err;
 	}
 	tid = child->tid;
+	if (!(p->flags & ABI_CLONE_THREAD))
+		itimer_cpu_limit(child->tg, child->tg->rlimits[ABI_RLIMIT_CPU].cur);
 	write_parent_tid(t, p, tid);
 	t->clone_tid = tid;
 	t->reply.order = PORD_CLONE;

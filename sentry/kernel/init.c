@@ -4,11 +4,13 @@
 #include <string.h>
 
 #include "abi/fcntl.h"
+#include "abi/resource.h"
 #include "abi/sched.h"
 #include "sentry/kernel/cred.h"
 #include "sentry/kernel/exec.h"
 #include "sentry/kernel/exec_internal.h"
 #include "sentry/kernel/fork.h"
+#include "sentry/kernel/itimer.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/pgrp.h"
 #include "sentry/kernel/process.h"
@@ -131,7 +133,10 @@ int task_create_init(struct kernel *k, const struct init_config *config, struct 
 
 int task_start_init(struct task *init)
 {
-	int64_t ret = exec_start(init, false);
+	int64_t ret;
+
+	itimer_cpu_limit(init->tg, init->tg->rlimits[ABI_RLIMIT_CPU].cur);
+	ret = exec_start(init, false);
 
 	task_put(init);
 	return ret == SYS_EXITED ? 0 : (int)ret;

@@ -8,6 +8,7 @@
  */
 #include "sentry/kernel/itimer.h"
 
+#include "abi/resource.h"
 #include "abi/signal.h"
 #include "abi/time.h"
 #include "base/mem.h"
@@ -16,13 +17,17 @@
 #include "sentry/kernel/signal.h"
 #include "sentry/kernel/task.h"
 
+#define NS_PER_SEC  1000000000ull
 #define LOOK_MIN_NS 1000000ull	 /* 1 ms: a tick of the host's accounting */
 #define LOOK_MAX_NS 100000000ull /* 100 ms */
+
+enum { CPU_VIRTUAL, CPU_PROF, CPU_LIMIT, CPU_TIMERS };
 
 struct cpu_itimer {
 	struct ktimer timer;
 	struct thread_group *tg;
 	bool user_only;	   /* [I] ITIMER_VIRTUAL */
+	bool is_limit;	   /* [I] RLIMIT_CPU */
 	int signo;	   /* [I] */
 	uint64_t target;   /* [s] CPU time at which it fires; 0: not armed */
 	uint64_t interval; /* [s] */
@@ -108,34 +113,39 @@ static void cpu_look(struct ktimer *timer)
 {
 	struct cpu_itimer *ct = container_of(timer, struct cpu_itimer, timer);
 	uint64_t used = cpu_used(ct->tg, ct->user_only);
+	int signo = ct->signo;
 	bool fire = false;
 
 	mutex_lock(&ct->tg->siglock);
 	if (ct->target && used >= ct->target) {
 		fire = true;
+		if (ct->is_limit && used / NS_PER_SEC >= ct->tg->rlimits[ABI_RLIMIT_CPU].max)
+			signo = ABI_SIGKILL;
 		ct->target = ct->interval ? next_expiry(ct->target, ct->interval, used) : 0;
 	}
 	if (ct->target)
 		arm_look_locked(ct, used);
 	mutex_unlock(&ct->tg->siglock);
 	if (fire)
-		signal_send_group(ct->tg, ct->signo, NULL);
+		signal_send_group(ct->tg, signo, NULL);
 }
 
-/* The process's two, made when one is first set. */
+/* The process's three, made when one is first set. */
 static struct cpu_itimer *cpu_timers(struct thread_group *tg)
 {
+	static const int signals[CPU_TIMERS] = {ABI_SIGVTALRM, ABI_SIGPROF, ABI_SIGXCPU};
 	struct cpu_itimer *ct;
 
 	mutex_lock(&tg->siglock);
 	ct = tg->cpu_itimers;
 	if (!ct) {
-		ct = xcalloc(2, sizeof(*ct));
-		for (int i = 0; i < 2; i++) {
+		ct = xcalloc(CPU_TIMERS, sizeof(*ct));
+		for (int i = 0; i < CPU_TIMERS; i++) {
 			ktimer_init(&ct[i].timer, cpu_look);
 			ct[i].tg = tg;
-			ct[i].user_only = i == 0;
-			ct[i].signo = i == 0 ? ABI_SIGVTALRM : ABI_SIGPROF;
+			ct[i].user_only = i == CPU_VIRTUAL;
+			ct[i].is_limit = i == CPU_LIMIT;
+			ct[i].signo = signals[i];
 		}
 		tg->cpu_itimers = ct;
 	}
@@ -154,7 +164,7 @@ static void cpu_get_locked(const struct cpu_itimer *ct, uint64_t used, struct it
 static void cpu_set(struct thread_group *tg, int which, const struct itimer_value *v,
 		    struct itimer_value *ret_old)
 {
-	struct cpu_itimer *ct = &cpu_timers(tg)[which == ABI_ITIMER_PROF];
+	struct cpu_itimer *ct = &cpu_timers(tg)[which == ABI_ITIMER_PROF ? CPU_PROF : CPU_VIRTUAL];
 	uint64_t used = cpu_used(tg, ct->user_only);
 
 	ktimer_cancel(tg->kernel, &ct->timer);
@@ -168,7 +178,24 @@ static void cpu_set(struct thread_group *tg, int which, const struct itimer_valu
 	mutex_unlock(&tg->siglock);
 }
 
-/* ---- both ---- */
+static void cpu_limit_set(struct thread_group *tg, uint64_t seconds)
+{
+	struct cpu_itimer *ct = &cpu_timers(tg)[CPU_LIMIT];
+	uint64_t used = cpu_used(tg, false);
+
+	ktimer_cancel(tg->kernel, &ct->timer);
+	mutex_lock(&tg->siglock);
+	ct->target = 0;
+	if (seconds < INT64_MAX / NS_PER_SEC)
+		ct->target = MAX(seconds * NS_PER_SEC, 1ull);
+	ct->interval = NS_PER_SEC;
+	ct->seen = 0;
+	if (ct->target)
+		arm_look_locked(ct, used);
+	mutex_unlock(&tg->siglock);
+}
+
+/* ---- all of them ---- */
 
 void itimers_init(struct thread_group *tg)
 {
@@ -181,8 +208,18 @@ void itimers_cancel(struct thread_group *tg)
 	struct itimer_value old;
 
 	real_set(tg, &none, &old);
-	for (int i = 0; tg->cpu_itimers && i < 2; i++)
-		cpu_set(tg, i ? ABI_ITIMER_PROF : ABI_ITIMER_VIRTUAL, &none, &old);
+	if (!tg->cpu_itimers)
+		return;
+	cpu_set(tg, ABI_ITIMER_VIRTUAL, &none, &old);
+	cpu_set(tg, ABI_ITIMER_PROF, &none, &old);
+	cpu_limit_set(tg, ABI_RLIM_INFINITY);
+}
+
+void itimer_cpu_limit(struct thread_group *tg, uint64_t seconds)
+{
+	/* Most processes never have one. */
+	if (seconds != ABI_RLIM_INFINITY || tg->cpu_itimers)
+		cpu_limit_set(tg, seconds);
 }
 
 void itimer_get(struct thread_group *tg, int which, struct itimer_value *ret)
@@ -191,7 +228,7 @@ void itimer_get(struct thread_group *tg, int which, struct itimer_value *ret)
 	struct cpu_itimer *ct = NULL;
 
 	if (which != ABI_ITIMER_REAL) {
-		ct = &cpu_timers(tg)[which == ABI_ITIMER_PROF];
+		ct = &cpu_timers(tg)[which == ABI_ITIMER_PROF ? CPU_PROF : CPU_VIRTUAL];
 		used = cpu_used(tg, ct->user_only);
 	}
 	mutex_lock(&tg->siglock);

@@ -19,5 +19,7 @@ void itimer_get(struct thread_group *tg, int which, struct itimer_value *ret);
 /* *ret_old is what was there. Without locks. */
 void itimer_set(struct thread_group *tg, int which, const struct itimer_value *value,
 		struct itimer_value *ret_old);
+/* RLIMIT_CPU has this soft limit now (ABI_RLIM_INFINITY: none). Without locks. */
+void itimer_cpu_limit(struct thread_group *tg, uint64_t seconds);
 
 #endif

@@ -6,6 +6,7 @@
 #include "abi/caps.h"
 #include "abi/resource.h"
 #include "sentry/kernel/cred.h"
+#include "sentry/kernel/itimer.h"
 #include "sentry/kernel/task.h"
 
 /* What fs.nr_open is on Linux: no more descriptors even for the mighty. */
@@ -47,5 +48,7 @@ int rlimit_change(struct task *by, struct thread_group *tg, unsigned which,
 	if (new && !err)
 		tg->rlimits[which] = *new;
 	mutex_unlock(&tg->siglock);
+	if (new && !err && which == ABI_RLIMIT_CPU)
+		itimer_cpu_limit(tg, new->cur);
 	return err;
 }

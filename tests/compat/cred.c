@@ -209,6 +209,26 @@ TEST(rlimits)
 	FAILS(prlimit(0x3ffffff, RLIMIT_NOFILE, NULL, &r), ESRCH);
 }
 
+TEST(cpu_limit)
+{
+	struct rlimit r = {1, RLIM_INFINITY};
+	int status;
+	pid_t pid = OK(fork());
+
+	if (pid == 0) {
+		setrlimit(RLIMIT_CPU, &r);
+		if (fork() == 0) { /* counts anew */
+			wait(&status);
+			_exit(0);
+		}
+		for (;;)
+			;
+	}
+	EQ(waitpid(pid, &status, 0), pid);
+	CHECK(WIFSIGNALED(status));
+	EQ(WTERMSIG(status), SIGXCPU);
+}
+
 TEST(dumpable_and_names)
 {
 	OK(prctl(PR_SET_DUMPABLE, 0));

@@ -265,10 +265,10 @@ static const struct {
 	void (*run)(long);
 	long count;
 } cases[] = {
-    {"forkexec", fork_exec, 10000},    {"processes", processes, 200},
-    {"threads", threads, 500},	       {"forkbomb", fork_bomb, 1000},
-    {"read", calls_read, 100000},      {"write", calls_write, 100000},
-    {"stat", calls_stat, 100000},      {"getdents", calls_getdents, 100000},
+    {"forkexec", fork_exec, 10000},   {"processes", processes, 200},
+    {"threads", threads, 500},	      {"forkbomb", fork_bomb, 1000},
+    {"read", calls_read, 100000},     {"write", calls_write, 100000},
+    {"stat", calls_stat, 100000},     {"getdents", calls_getdents, 100000},
     {"signals", signal_storm, 10000},
 };
 

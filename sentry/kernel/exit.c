@@ -41,6 +41,7 @@
 #include "sentry/kernel/signal.h"
 #include "sentry/kernel/syscall.h"
 #include "sentry/kernel/task.h"
+#include "sentry/mm/mm.h"
 #include "sentry/mm/usermem.h"
 #include "sentry/tty/tty.h"
 
@@ -65,11 +66,13 @@ static void leave_memory(struct task *t)
 {
 	struct thread_group *tg = t->tg;
 	uint64_t clear = t->clear_child_tid;
-	bool shared = (tg->live_count > 1 && !tg->exiting) || t->vfork_parent;
 	int32_t zero = 0;
+	bool shared;
 
 	if (!t->pt || !t->mm || atomic_load(&t->host_dead))
 		return;
+	/* Whether somebody is left to look: other threads that stay, or another process. */
+	shared = mm_user_count(t->mm) > (tg->exiting ? tg->live_count : 1);
 	if (t->robust_list)
 		futex_exit_robust(t);
 	if (clear && shared && copy_to_user(t, uaddr(clear), &zero, sizeof(zero)) == 0)

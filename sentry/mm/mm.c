@@ -140,6 +140,11 @@ void mm_user_removed(struct mm *mm)
 	check(atomic_fetch_sub(&mm->user_count, 1) > 0);
 }
 
+uint32_t mm_user_count(struct mm *mm)
+{
+	return atomic_load(&mm->user_count);
+}
+
 /* ---- exec ---- */
 
 static uint64_t random_pages(const struct mm *mm, uint64_t limit)

@@ -102,6 +102,7 @@ bool mm_shared_key(struct mm *mm, uint64_t va, uint64_t *ret_object, uint64_t *r
  * bookkeeping. */
 void mm_user_added(struct mm *mm);
 void mm_user_removed(struct mm *mm);
+uint32_t mm_user_count(struct mm *mm);
 /*
  * Before a handler adds memory operations of its own, or a fork order; 0, or return what it
  * returned. At present nobody has to wait (see the head of this file), so it is always 0.

@@ -92,6 +92,19 @@ TEST(clone_vm_with_stack)
 	EQ(x, 9);
 }
 
+TEST(clone_vm_clears_tid)
+{
+	static pid_t tid = 77;
+	volatile int x = 0;
+	pid_t pid = OK(clone(child_stack_fn, child_stack + sizeof(child_stack),
+			     CLONE_VM | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID | SIGCHLD,
+			     (void *)&x, NULL, NULL, &tid));
+
+	WAIT_EXIT(pid, 5);
+	EQ(tid, 0);
+	EQ(x, 9);
+}
+
 TEST(clone_settids)
 {
 	pid_t parent_tid = 0, child_tid = 0;

@@ -6,8 +6,10 @@
 #include "abi/poll.h"
 #include "abi/socket.h"
 #include "abi/uio.h"
+#include "sentry/kernel/timer.h"
 #include "sentry/kernel/unsupported.h"
 #include "sentry/net/unix.h"
+#include "syscalls/socket_cmsg.h"
 #include "syscalls/sysfile.h"
 
 #define SOCK_TYPE_LAST 10 /* SOCK_MAX - 1 of Linux */
@@ -81,49 +83,86 @@ int64_t sys_socketpair(struct task *t, const struct sysargs *a)
 	return install_pair(t, ends, flags & ABI_SOCK_CLOEXEC, a->arg[3]);
 }
 
+/* ---- waiting ---- */
+
+/*
+ * Ends a run that must wait: with what was done if a signal or the socket's time-out comes first.
+ * With a time-out a call isn't restarted (sock_intr_errno of Linux).
+ */
+static int64_t block(struct task *t, struct file *f, bool sending, uint64_t done)
+{
+	uint64_t timeout = unix_timeout(f, sending);
+	int64_t ret;
+
+	if (timeout)
+		task_set_deadline(t, time_monotonic_ns() + timeout);
+	ret = task_block(t, done ? (int64_t)done : timeout ? -EINTR : -ERESTARTSYS);
+	return ret == -ETIMEDOUT ? (done ? (int64_t)done : -EAGAIN) : ret;
+}
+
+static bool no_wait(const struct file *f, uint32_t flags)
+{
+	return (flags & ABI_MSG_DONTWAIT) || (f->flags & ABI_O_NONBLOCK);
+}
+
+static int copy_msghdr(struct task *t, uint64_t va, struct abi_msghdr *ret)
+{
+	if (copy_from_user(t, ret, uaddr(va), sizeof(*ret)))
+		return -EFAULT;
+	return ret->iovlen > ABI_UIO_MAXIOV ? -EMSGSIZE : 0;
+}
+
 /* ---- sending ---- */
 
-#define SEND_FLAGS (ABI_MSG_DONTWAIT | ABI_MSG_NOSIGNAL | ABI_MSG_EOR | ABI_MSG_MORE)
+#define SEND_FLAGS                                                                                 \
+	(ABI_MSG_DONTWAIT | ABI_MSG_NOSIGNAL | ABI_MSG_EOR | ABI_MSG_MORE | ABI_MSG_CMSG_CLOEXEC)
 
 /* Sends until all is gone, or says why not. t->call.progress[0] counts over waits. */
-static int64_t send_on(struct file *f, struct uio *u, uint64_t *done)
+static int64_t send_on(struct file *f, struct uio *u, struct unix_ctl *ctl, uint64_t *done)
 {
 	int64_t ret;
 
 	do {
-		ret = unix_send(f, u);
+		ret = unix_send(f, u, ctl, NULL);
 		if (ret > 0)
 			*done += (uint64_t)ret;
 	} while (ret > 0 && u->left);
 	return ret;
 }
 
-static int64_t send_wait(struct task *t, struct file *f, struct uio *u, uint32_t flags)
+static int64_t send_wait(struct task *t, struct file *f, struct uio *u, struct unix_ctl *ctl,
+			 uint32_t flags)
 {
 	uint64_t *done = &t->call.progress[0];
-	bool nowait = (flags & ABI_MSG_DONTWAIT) || (f->flags & ABI_O_NONBLOCK);
 	int64_t ret;
 
 	if (flags & ABI_MSG_OOB)
 		return unsupported(t, EOPNOTSUPP, "MSG_OOB");
 	if (flags & ~(uint32_t)SEND_FLAGS)
 		return unsupported(t, EINVAL, "flags 0x%x", flags & ~(uint32_t)SEND_FLAGS);
+	if (*done) { /* they went with the first piece */
+		unix_rights_free(ctl->rights);
+		ctl->rights = NULL;
+	}
 	u->offset += *done; /* the cursor goes over full segments by itself */
 	u->left -= MIN(*done, u->left);
-	ret = send_on(f, u, done);
-	if (ret == -EAGAIN && !nowait) {
+	ret = send_on(f, u, ctl, done);
+	if (ret == -EAGAIN && !no_wait(f, flags)) {
 		file_wait(t, f, WAIT_OUT);
-		ret = send_on(f, u, done);
+		ret = send_on(f, u, ctl, done);
 		if (ret == -EAGAIN)
-			return task_block(t, *done ? (int64_t)*done : -ERESTARTSYS);
+			return block(t, f, true, *done);
 	}
-	if (ret == -EPIPE && !*done && !(flags & ABI_MSG_NOSIGNAL))
+	if (ret == -EPIPE && !*done && !(flags & ABI_MSG_NOSIGNAL) &&
+	    unix_type(f) != ABI_SOCK_DGRAM)
 		signal_send_task(t, ABI_SIGPIPE, NULL);
 	return *done ? (int64_t)*done : ret;
 }
 
 int64_t sys_sendto(struct task *t, const struct sysargs *a)
 {
+	struct abi_msghdr none = {0};
+	struct unix_ctl ctl;
 	struct uio u;
 	int64_t ret;
 	struct file *f = get_socket(t, a->arg[0], &ret);
@@ -131,38 +170,48 @@ int64_t sys_sendto(struct task *t, const struct sysargs *a)
 	if (!f)
 		return ret;
 	uio_init_user(&u, t, uaddr(a->arg[1]), a->arg[2]);
+	cmsg_get(t, &none, &ctl);
 	if (a->arg[4] && unix_type(f) != ABI_SOCK_SEQPACKET)
 		ret = unix_type(f) == ABI_SOCK_STREAM
 			  ? -EISCONN
 			  : unsupported(t, ECONNREFUSED, "a datagram to a name");
 	else
-		ret = send_wait(t, f, &u, (uint32_t)a->arg[3]);
+		ret = send_wait(t, f, &u, &ctl, (uint32_t)a->arg[3]);
+	unix_ctl_clear(&ctl);
 	file_put(f);
+	return ret;
+}
+
+static int64_t send_message(struct task *t, struct file *f, uint64_t va, uint32_t flags)
+{
+	struct abi_msghdr msg;
+	struct unix_ctl ctl = {0};
+	struct uio u;
+	int64_t ret = copy_msghdr(t, va, &msg);
+
+	if (ret)
+		return ret;
+	if (msg.name && msg.namelen && unix_type(f) == ABI_SOCK_STREAM)
+		return -EISCONN;
+	ret = cmsg_get(t, &msg, &ctl);
+	if (!ret)
+		ret = uio_init_iovec(&u, t, uaddr(msg.iov), msg.iovlen);
+	if (!ret) {
+		ret = send_wait(t, f, &u, &ctl, flags);
+		uio_free(&u);
+	}
+	unix_ctl_clear(&ctl);
 	return ret;
 }
 
 int64_t sys_sendmsg(struct task *t, const struct sysargs *a)
 {
-	struct abi_msghdr msg;
-	struct uio u;
 	int64_t ret;
 	struct file *f = get_socket(t, a->arg[0], &ret);
 
 	if (!f)
 		return ret;
-	ret = copy_from_user(t, &msg, uaddr(a->arg[1]), sizeof(msg));
-	if (!ret && msg.name && msg.namelen && unix_type(f) == ABI_SOCK_STREAM)
-		ret = -EISCONN;
-	if (!ret && msg.control && msg.controllen)
-		ret = unsupported(t, EINVAL, "ancillary data");
-	if (!ret && msg.iovlen > ABI_UIO_MAXIOV)
-		ret = -EMSGSIZE;
-	if (!ret)
-		ret = uio_init_iovec(&u, t, uaddr(msg.iov), msg.iovlen);
-	if (!ret) {
-		ret = send_wait(t, f, &u, (uint32_t)a->arg[2]);
-		uio_free(&u);
-	}
+	ret = send_message(t, f, a->arg[1], (uint32_t)a->arg[2]);
 	file_put(f);
 	return ret;
 }
@@ -174,43 +223,41 @@ int64_t sys_sendmsg(struct task *t, const struct sysargs *a)
 	 ABI_MSG_CMSG_CLOEXEC | ABI_MSG_NOSIGNAL)
 
 /* Whether MSG_WAITALL wants more of a stream than has come. */
-static bool wants_more(const struct file *f, const struct uio *u, uint32_t flags)
+static bool wants_more(const struct file *f, const struct uio *u, const struct unix_ctl *ctl,
+		       uint32_t flags)
 {
-	return (flags & ABI_MSG_WAITALL) && !(flags & ABI_MSG_PEEK) && u->left &&
+	return (flags & ABI_MSG_WAITALL) && !(flags & ABI_MSG_PEEK) && u->left && !ctl->rights &&
 	       unix_type(f) == ABI_SOCK_STREAM;
 }
 
-static int64_t recv_try(struct file *f, struct uio *u, uint32_t flags, uint64_t *done,
-			uint64_t *ret_size)
+static int64_t recv_try(struct file *f, struct uio *u, struct unix_ctl *ctl, uint32_t flags,
+			uint64_t *done)
 {
-	int64_t ret = unix_recv(f, u, flags & ABI_MSG_PEEK, ret_size);
+	int64_t ret = unix_recv(f, u, flags & ABI_MSG_PEEK, ctl);
 
 	if (ret > 0)
 		*done += (uint64_t)ret;
-	return ret > 0 && wants_more(f, u, flags) ? -EAGAIN : ret;
+	return ret > 0 && wants_more(f, u, ctl, flags) ? -EAGAIN : ret;
 }
 
-/* *ret_size: of the whole packet, 0 for a stream. */
-static int64_t recv_wait(struct task *t, struct file *f, struct uio *u, uint32_t flags,
-			 uint64_t *ret_size)
+static int64_t recv_wait(struct task *t, struct file *f, struct uio *u, struct unix_ctl *ctl,
+			 uint32_t flags)
 {
 	uint64_t *done = &t->call.progress[0];
-	bool nowait = (flags & ABI_MSG_DONTWAIT) || (f->flags & ABI_O_NONBLOCK);
 	int64_t ret;
 
-	*ret_size = 0;
 	if (flags & ABI_MSG_OOB)
 		return unsupported(t, EINVAL, "MSG_OOB");
 	if (flags & ~(uint32_t)RECV_FLAGS)
 		return unsupported(t, EINVAL, "flags 0x%x", flags & ~(uint32_t)RECV_FLAGS);
 	u->offset += *done;
 	u->left -= MIN(*done, u->left);
-	ret = recv_try(f, u, flags, done, ret_size);
-	if (ret == -EAGAIN && !nowait) {
+	ret = recv_try(f, u, ctl, flags, done);
+	if (ret == -EAGAIN && !no_wait(f, flags)) {
 		file_wait(t, f, WAIT_IN);
-		ret = recv_try(f, u, flags, done, ret_size);
+		ret = recv_try(f, u, ctl, flags, done);
 		if (ret == -EAGAIN)
-			return task_block(t, *done ? (int64_t)*done : -ERESTARTSYS);
+			return block(t, f, false, *done);
 	}
 	return *done ? (int64_t)*done : ret;
 }
@@ -219,7 +266,7 @@ int64_t sys_recvfrom(struct task *t, const struct sysargs *a)
 {
 	uint32_t flags = (uint32_t)a->arg[3];
 	const int32_t no_name = 0;
-	uint64_t size;
+	struct unix_ctl ctl = {0};
 	struct uio u;
 	int64_t ret;
 	struct file *f = get_socket(t, a->arg[0], &ret);
@@ -227,9 +274,10 @@ int64_t sys_recvfrom(struct task *t, const struct sysargs *a)
 	if (!f)
 		return ret;
 	uio_init_user(&u, t, uaddr(a->arg[1]), a->arg[2]);
-	ret = recv_wait(t, f, &u, flags, &size);
+	ret = recv_wait(t, f, &u, &ctl, flags);
 	if (ret >= 0 && (flags & ABI_MSG_TRUNC) && unix_type(f) != ABI_SOCK_STREAM)
-		ret = (int64_t)size;
+		ret = (int64_t)ctl.size;
+	unix_ctl_clear(&ctl);
 	file_put(f);
 	if (ret >= 0 && a->arg[4] && a->arg[5] &&
 	    copy_to_user(t, uaddr(a->arg[5]), &no_name, sizeof(no_name)))
@@ -237,33 +285,42 @@ int64_t sys_recvfrom(struct task *t, const struct sysargs *a)
 	return ret;
 }
 
+/* What the guest gets besides the bytes. ret: the count of those. */
+static int64_t finish_message(struct task *t, struct file *f, uint64_t va, struct abi_msghdr *msg,
+			      struct unix_ctl *ctl, uint32_t flags, int64_t ret)
+{
+	int err;
+
+	msg->namelen = 0;
+	msg->flags = flags & ABI_MSG_CMSG_CLOEXEC;
+	if (unix_type(f) != ABI_SOCK_STREAM && ctl->size > (uint64_t)ret) {
+		msg->flags |= ABI_MSG_TRUNC;
+		if (flags & ABI_MSG_TRUNC)
+			ret = (int64_t)ctl->size;
+	}
+	err = cmsg_put(t, msg, ctl, unix_passcred(f), flags & ABI_MSG_CMSG_CLOEXEC);
+	if (!err)
+		err = copy_to_user(t, uaddr(va), msg, sizeof(*msg));
+	return err ? err : ret;
+}
+
 static int64_t recv_message(struct task *t, struct file *f, uint64_t va, uint32_t flags)
 {
+	struct unix_ctl ctl = {0};
 	struct abi_msghdr msg;
-	uint64_t size;
 	struct uio u;
-	int64_t ret;
+	int64_t ret = copy_msghdr(t, va, &msg);
 
-	if (copy_from_user(t, &msg, uaddr(va), sizeof(msg)))
-		return -EFAULT;
-	if (msg.iovlen > ABI_UIO_MAXIOV)
-		return -EMSGSIZE;
-	ret = uio_init_iovec(&u, t, uaddr(msg.iov), msg.iovlen);
+	if (!ret)
+		ret = uio_init_iovec(&u, t, uaddr(msg.iov), msg.iovlen);
 	if (ret)
 		return ret;
-	ret = recv_wait(t, f, &u, flags, &size);
+	ret = recv_wait(t, f, &u, &ctl, flags);
 	uio_free(&u);
-	if (ret < 0)
-		return ret;
-	msg.namelen = 0;
-	msg.controllen = 0;
-	msg.flags = flags & ABI_MSG_CMSG_CLOEXEC;
-	if (unix_type(f) != ABI_SOCK_STREAM && size > (uint64_t)ret) {
-		msg.flags |= ABI_MSG_TRUNC;
-		if (flags & ABI_MSG_TRUNC)
-			ret = (int64_t)size;
-	}
-	return copy_to_user(t, uaddr(va), &msg, sizeof(msg)) ? -EFAULT : ret;
+	if (ret >= 0)
+		ret = finish_message(t, f, va, &msg, &ctl, flags, ret);
+	unix_ctl_clear(&ctl);
+	return ret;
 }
 
 int64_t sys_recvmsg(struct task *t, const struct sysargs *a)
@@ -368,6 +425,9 @@ static int int_option(struct task *t, struct file *f, int option, int32_t *ret)
 	case ABI_SO_ERROR:
 		*ret = unix_take_error(f);
 		return 0;
+	case ABI_SO_PASSCRED:
+		*ret = unix_passcred(f);
+		return 0;
 	case ABI_SO_SNDBUF:
 	case ABI_SO_RCVBUF:
 		*ret = UNIX_BUFFER;
@@ -379,7 +439,6 @@ static int int_option(struct task *t, struct file *f, int option, int32_t *ret)
 	case ABI_SO_ACCEPTCONN:
 	case ABI_SO_BROADCAST:
 	case ABI_SO_KEEPALIVE:
-	case ABI_SO_PASSCRED:
 	case ABI_SO_REUSEADDR:
 		*ret = 0;
 		return 0;
@@ -388,12 +447,39 @@ static int int_option(struct task *t, struct file *f, int option, int32_t *ret)
 	}
 }
 
+union option {
+	int32_t value;
+	struct abi_ucred cred;
+	struct abi_timeval time;
+};
+
+/* The value's size, or -errno. */
+static int read_option(struct task *t, struct file *f, int option, union option *ret)
+{
+	uint64_t ns;
+	int err;
+
+	switch (option) {
+	case ABI_SO_PEERCRED:
+		unix_peer_cred(f, &ret->cred);
+		return sizeof(ret->cred);
+	case ABI_SO_RCVTIMEO:
+	case ABI_SO_SNDTIMEO:
+		ns = unix_timeout(f, option == ABI_SO_SNDTIMEO);
+		ret->time = (struct abi_timeval){(int64_t)(ns / (uint64_t)ABI_NSEC_PER_SEC),
+						 (int64_t)(ns % (uint64_t)ABI_NSEC_PER_SEC / 1000)};
+		return sizeof(ret->time);
+	default:
+		err = int_option(t, f, option, &ret->value);
+		return err ? err : (int)sizeof(ret->value);
+	}
+}
+
 static int64_t get_option(struct task *t, struct file *f, const struct sysargs *a)
 {
-	struct abi_ucred cred;
-	int32_t value, room;
-	const void *from = &value;
-	int size = sizeof(value), err = 0;
+	union option option;
+	int32_t room;
+	int size;
 
 	if (abi_int(a->arg[1]) != ABI_SOL_SOCKET)
 		return -EOPNOTSUPP;
@@ -401,17 +487,11 @@ static int64_t get_option(struct task *t, struct file *f, const struct sysargs *
 		return -EFAULT;
 	if (room < 0)
 		return -EINVAL;
-	if (abi_int(a->arg[2]) == ABI_SO_PEERCRED) {
-		unix_peer_cred(f, &cred);
-		from = &cred;
-		size = sizeof(cred);
-	} else {
-		err = int_option(t, f, abi_int(a->arg[2]), &value);
-	}
-	if (err)
-		return err;
+	size = read_option(t, f, abi_int(a->arg[2]), &option);
+	if (size < 0)
+		return size;
 	size = MIN(size, room);
-	if (copy_to_user(t, uaddr(a->arg[3]), from, (size_t)size) ||
+	if (copy_to_user(t, uaddr(a->arg[3]), &option, (size_t)size) ||
 	    copy_to_user(t, uaddr(a->arg[4]), &size, sizeof(size)))
 		return -EFAULT;
 	return 0;
@@ -430,7 +510,26 @@ int64_t sys_getsockopt(struct task *t, const struct sysargs *a)
 }
 
 /* Sizes of buffers are hints, and the others change nothing for a pair of unix sockets. */
-static int64_t set_option(struct task *t, const struct sysargs *a)
+static int64_t set_timeout(struct task *t, struct file *f, const struct sysargs *a)
+{
+	struct abi_timeval time;
+	uint64_t ns = 0;
+
+	if (abi_int(a->arg[4]) < (int)sizeof(time))
+		return -EINVAL;
+	if (copy_from_user(t, &time, uaddr(a->arg[3]), sizeof(time)))
+		return -EFAULT;
+	if (time.usec < 0 || time.usec >= 1000000)
+		return -EDOM;
+	if (time.sec < 0)
+		ns = 1; /* Linux: no waiting at all */
+	else if (time.sec < INT32_MAX)
+		ns = (uint64_t)time.sec * (uint64_t)ABI_NSEC_PER_SEC + (uint64_t)time.usec * 1000;
+	unix_set_timeout(f, abi_int(a->arg[2]) == ABI_SO_SNDTIMEO, ns);
+	return 0;
+}
+
+static int64_t set_option(struct task *t, struct file *f, const struct sysargs *a)
 {
 	int32_t value;
 
@@ -441,6 +540,12 @@ static int64_t set_option(struct task *t, const struct sysargs *a)
 	if (copy_from_user(t, &value, uaddr(a->arg[3]), sizeof(value)))
 		return -EFAULT;
 	switch (abi_int(a->arg[2])) {
+	case ABI_SO_PASSCRED:
+		unix_set_passcred(f, value);
+		return 0;
+	case ABI_SO_RCVTIMEO:
+	case ABI_SO_SNDTIMEO:
+		return set_timeout(t, f, a);
 	case ABI_SO_SNDBUF:
 	case ABI_SO_RCVBUF:
 	case ABI_SO_REUSEADDR:
@@ -460,7 +565,7 @@ int64_t sys_setsockopt(struct task *t, const struct sysargs *a)
 
 	if (!f)
 		return ret;
-	ret = set_option(t, a);
+	ret = set_option(t, f, a);
 	file_put(f);
 	return ret;
 }

@@ -15,6 +15,7 @@
 #include "sentry/kernel/kernel_internal.h"
 #include "sentry/kernel/lockorder.h"
 #include "sentry/kernel/timer.h"
+#include "sentry/net/unix.h"
 #include "sentry/vfs/vfs.h"
 
 static atomic_llong live[OBJ_KINDS];
@@ -72,6 +73,7 @@ struct kernel *kernel_new(const struct kernel_config *config)
 	k->workers = workers_new(config->worker_count);
 	hostpolls_init(k);
 	k->futexes = futex_table_new();
+	k->unix_sockets = unix_table_new();
 	k->vfs = vfs_new(k);
 	return k;
 }
@@ -79,6 +81,7 @@ struct kernel *kernel_new(const struct kernel_config *config)
 void kernel_destroy(struct kernel *k)
 {
 	vfs_destroy(k->vfs);
+	unix_table_destroy(k->unix_sockets);
 	futex_table_destroy(k->futexes);
 	hostpolls_destroy(k);
 	workers_destroy(k->workers);

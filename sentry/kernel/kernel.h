@@ -25,6 +25,7 @@ struct setting;
 struct task;
 struct thread_group;
 struct timers;
+struct unix_table;
 struct vfs;
 struct workers;
 
@@ -66,6 +67,7 @@ struct kernel {
 	struct vfs *vfs;	     /* [I] */
 	struct futex_table *futexes; /* [I] */
 	struct hostpolls *hostpolls; /* [I] hostpoll.h */
+	struct unix_table *unix_sockets; /* [I] net/unix.h */
 	struct devices *devices; /* [I] fs/devtmpfs: console, devpts; made by fs_register_builtin */
 	struct setting *sysctls; /* [I] fs/proc/sysctl.c: what the configuration set */
 	const struct sandbox_limits *limits; /* [I] fs/builtin.h; NULL: none known */

@@ -106,7 +106,7 @@ check-all: check ## all tests again in a debug build (lock order, leaks) and wit
 
 .PHONY: tests-built $(SUITES:%=check-%)
 tests-built: $(UNIT_TESTS:%=$(O)/tests/unit/%) $(COMPAT_PROGRAMS)
-$(SUITES:%=check-%): check-%: all tests-built rootfs-busybox ## one suite: check-compat, check-oci, ...
+$(SUITES:%=check-%): check-%: all tests-built rootfs ## one suite: check-compat, check-oci, ...
 	@MAKE='$(MAKE) O=$(O) CC=$(CC)' MODE=$(MODE) O=$(abspath $(O)) CACHE=$(abspath $(CACHE)) tools/check $*
 
 .PHONY: bench

@@ -260,6 +260,17 @@ static void signal_storm(long n)
 	}
 }
 
+/* Sleeps until it is killed. */
+static void idle(long n)
+{
+	(void)n;
+	alarm(0);
+	puts("idle");
+	fflush(stdout);
+	for (;;)
+		pause();
+}
+
 static const struct {
 	const char *name;
 	void (*run)(long);
@@ -269,7 +280,7 @@ static const struct {
     {"threads", threads, 500},	      {"forkbomb", fork_bomb, 1000},
     {"read", calls_read, 100000},     {"write", calls_write, 100000},
     {"stat", calls_stat, 100000},     {"getdents", calls_getdents, 100000},
-    {"signals", signal_storm, 10000},
+    {"signals", signal_storm, 10000}, {"idle", idle, 0},
 };
 
 int main(int argc, char **argv)

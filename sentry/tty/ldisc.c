@@ -370,6 +370,7 @@ static void raise_signal(struct ldisc *ld, int signo, uint8_t c)
 {
 	if (!lflag(ld, ABI_NOFLSH)) {
 		ldisc_flush_input(ld);
+		ldisc_drop_echo(ld);
 		ldisc_flush_output(ld);
 	}
 	ld->signals |= 1u << signo;
@@ -494,6 +495,8 @@ size_t ldisc_receive(struct ldisc *ld, const uint8_t *bytes, size_t size)
 {
 	size_t done = 0;
 
+	ld->echo_start = ld->out_head;
+	ld->echo_column = ld->column;
 	while (done < size && ldisc_room(ld)) {
 		bell_if_full(ld);
 		receive_one(ld, bytes[done++]);

@@ -49,10 +49,11 @@ struct ldisc {
 
 	uint8_t out[LDISC_OUT_SIZE];
 	uint32_t out_tail, out_released, out_head;
-	uint32_t column, line_column; /* of the cursor; where the edited line began */
-	bool erasing;		      /* between the \ and / of ECHOPRT */
-	bool stopped;		      /* output: by STOP or TCOOFF */
-	bool held;		      /* by TCOOFF: only TCOON starts it */
+	uint32_t column, line_column;	  /* of the cursor; where the edited line began */
+	uint32_t echo_start, echo_column; /* out_head and column before the input at hand */
+	bool erasing;			  /* between the \ and / of ECHOPRT */
+	bool stopped;			  /* output: by STOP or TCOOFF */
+	bool held;			  /* by TCOOFF: only TCOON starts it */
 
 	/* Harvested by the terminal */
 	uint32_t signals; /* bit n: signal n for the foreground group */
@@ -90,7 +91,8 @@ size_t ldisc_output_peek(const struct ldisc *ld, uint8_t *buf, size_t size);
 void ldisc_output_done(struct ldisc *ld, size_t size);
 
 void ldisc_flush_input(struct ldisc *ld);
-/* Keeps what a master would have been given already on Linux (its own 4095 bytes). */
+/* Keeps what a master would have been given already on Linux: its own 4095 bytes, but no echo of
+ * the input at hand. */
 void ldisc_flush_output(struct ldisc *ld);
 /* TCXONC: TCOOFF and TCOON. */
 void ldisc_hold(struct ldisc *ld);

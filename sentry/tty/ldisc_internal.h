@@ -37,6 +37,8 @@ void ldisc_echo(struct ldisc *ld, uint8_t c);
 void ldisc_echo_raw(struct ldisc *ld, uint8_t c);
 /* One column back. */
 void ldisc_echo_back(struct ldisc *ld);
+/* Takes back what the input at hand has echoed so far. */
+void ldisc_drop_echo(struct ldisc *ld);
 void ldisc_stop(struct ldisc *ld);
 void ldisc_start(struct ldisc *ld);
 

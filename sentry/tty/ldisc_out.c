@@ -175,6 +175,14 @@ size_t ldisc_output(struct ldisc *ld, uint8_t *buf, size_t size)
 	return n;
 }
 
+void ldisc_drop_echo(struct ldisc *ld)
+{
+	ld->out_head = ld->echo_start;
+	if ((int32_t)(ld->out_released - ld->out_head) > 0)
+		ld->out_released = ld->out_head;
+	ld->column = ld->echo_column;
+}
+
 void ldisc_flush_output(struct ldisc *ld)
 {
 	uint32_t kept = MIN((uint32_t)ldisc_output_size(ld), OUT_BEYOND_FLUSH);

@@ -26,11 +26,6 @@ int64_t sys_absent_eopnotsupp(struct task *t, const struct sysargs *a)
 	return unsupported(t, EOPNOTSUPP, "absent");
 }
 
-int64_t sys_absent_family(struct task *t, const struct sysargs *a)
-{
-	return unsupported(t, EAFNOSUPPORT, "address family %d", abi_int(a->arg[0]));
-}
-
 /* ENOSYS without a report: every C library asks for it at start and does as well without. */
 int64_t sys_absent_probed(struct task *t, const struct sysargs *a)
 {

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Sockets: pairs of unix sockets. There is no network yet, and no unix socket with a name, so
- * socket(2) has no address family to offer, and the calls that need one say what Linux says.
- */
+/* Sockets: those of unix(7). There is no network yet: no other address family. */
+#include <string.h>
+
 #include "abi/poll.h"
 #include "abi/socket.h"
 #include "abi/uio.h"
@@ -29,10 +28,11 @@ static struct file *get_socket(struct task *t, uint64_t fd, int64_t *ret_err)
 	return NULL;
 }
 
-static int pair_type(struct task *t, int family, int type, int protocol)
+/* The type of a socket to make. inet_error: what the families of networks say. */
+static int socket_type(struct task *t, int family, int type, int protocol, int inet_error)
 {
 	if (family == ABI_AF_INET || family == ABI_AF_INET6)
-		return (int)unsupported(t, EOPNOTSUPP, "address family %d", family);
+		return (int)unsupported(t, inet_error, "address family %d", family);
 	if (family != ABI_AF_UNIX)
 		return (int)unsupported(t, EAFNOSUPPORT, "address family %d", family);
 	type &= ~(ABI_SOCK_CLOEXEC | ABI_SOCK_NONBLOCK);
@@ -71,10 +71,30 @@ static int64_t install_pair(struct task *t, struct file *ends[2], bool cloexec, 
 	return 0;
 }
 
+static int64_t install_socket(struct task *t, struct file *f, bool cloexec)
+{
+	int fd = fd_install(t, f, 0, cloexec);
+
+	if (fd < 0)
+		file_put(f);
+	return fd;
+}
+
+int64_t sys_socket(struct task *t, const struct sysargs *a)
+{
+	int flags = abi_int(a->arg[1]);
+	int type = socket_type(t, abi_int(a->arg[0]), flags, abi_int(a->arg[2]), EAFNOSUPPORT);
+
+	if (type < 0)
+		return type;
+	return install_socket(t, unix_new(t, type, flags & ABI_SOCK_NONBLOCK ? ABI_O_NONBLOCK : 0),
+			      flags & ABI_SOCK_CLOEXEC);
+}
+
 int64_t sys_socketpair(struct task *t, const struct sysargs *a)
 {
 	int flags = abi_int(a->arg[1]);
-	int type = pair_type(t, abi_int(a->arg[0]), flags, abi_int(a->arg[2]));
+	int type = socket_type(t, abi_int(a->arg[0]), flags, abi_int(a->arg[2]), EOPNOTSUPP);
 	struct file *ends[2];
 
 	if (type < 0)
@@ -112,18 +132,66 @@ static int copy_msghdr(struct task *t, uint64_t va, struct abi_msghdr *ret)
 	return ret->iovlen > ABI_UIO_MAXIOV ? -EMSGSIZE : 0;
 }
 
+/* ---- addresses ---- */
+
+/* An address of the guest's, zeroed behind its end. 0, -EINVAL, -EFAULT. */
+static int copy_addr_in(struct task *t, uint64_t va, int64_t size, struct abi_sockaddr_un *ret)
+{
+	*ret = (struct abi_sockaddr_un){0};
+	if (size < 0 || size > (int64_t)sizeof(struct abi_sockaddr_storage))
+		return -EINVAL;
+	if (copy_from_user(t, ret, uaddr(va), (size_t)MIN(size, (int64_t)sizeof(*ret))))
+		return -EFAULT;
+	return size < (int64_t)sizeof(ret->family) ? -EINVAL : 0;
+}
+
+/* To a buffer whose room is at size_va, which gets the address's size. */
+static int copy_addr_out(struct task *t, const struct abi_sockaddr_un *addr, uint32_t size,
+			 uint64_t va, uint64_t size_va)
+{
+	char bytes[sizeof(*addr) + 1] = {0};
+	int32_t room, real = (int32_t)size;
+
+	if (copy_from_user(t, &room, uaddr(size_va), sizeof(room)))
+		return -EFAULT;
+	if (room < 0)
+		return -EINVAL;
+	memcpy(bytes, addr, sizeof(*addr));
+	if (copy_to_user(t, uaddr(va), bytes, (size_t)MIN(room, real)) ||
+	    copy_to_user(t, uaddr(size_va), &real, sizeof(real)))
+		return -EFAULT;
+	return 0;
+}
+
+/* A destination: a reference to the socket of that name. */
+static int64_t find_dest(struct task *t, struct file *f, uint64_t va, int64_t size,
+			 struct unix_sock **ret)
+{
+	struct abi_sockaddr_un addr;
+	struct abi_sockaddr_un name;
+	int err;
+
+	if (unix_type(f) == ABI_SOCK_SEQPACKET)
+		return 0;
+	if (unix_type(f) == ABI_SOCK_STREAM)
+		return unix_getname(f, true, &name) < 0 ? -EOPNOTSUPP : -EISCONN;
+	err = copy_addr_in(t, va, size, &addr);
+	return err ? err : unix_find(t, &addr, (uint32_t)size, ABI_SOCK_DGRAM, ret);
+}
+
 /* ---- sending ---- */
 
 #define SEND_FLAGS                                                                                 \
 	(ABI_MSG_DONTWAIT | ABI_MSG_NOSIGNAL | ABI_MSG_EOR | ABI_MSG_MORE | ABI_MSG_CMSG_CLOEXEC)
 
 /* Sends until all is gone, or says why not. t->call.progress[0] counts over waits. */
-static int64_t send_on(struct file *f, struct uio *u, struct unix_ctl *ctl, uint64_t *done)
+static int64_t send_on(struct file *f, struct uio *u, struct unix_ctl *ctl, struct unix_sock *to,
+		       uint64_t *done)
 {
 	int64_t ret;
 
 	do {
-		ret = unix_send(f, u, ctl, NULL);
+		ret = unix_send(f, u, ctl, to);
 		if (ret > 0)
 			*done += (uint64_t)ret;
 	} while (ret > 0 && u->left);
@@ -131,7 +199,7 @@ static int64_t send_on(struct file *f, struct uio *u, struct unix_ctl *ctl, uint
 }
 
 static int64_t send_wait(struct task *t, struct file *f, struct uio *u, struct unix_ctl *ctl,
-			 uint32_t flags)
+			 struct unix_sock *to, uint32_t flags)
 {
 	uint64_t *done = &t->call.progress[0];
 	int64_t ret;
@@ -146,10 +214,10 @@ static int64_t send_wait(struct task *t, struct file *f, struct uio *u, struct u
 	}
 	u->offset += *done; /* the cursor goes over full segments by itself */
 	u->left -= MIN(*done, u->left);
-	ret = send_on(f, u, ctl, done);
+	ret = send_on(f, u, ctl, to, done);
 	if (ret == -EAGAIN && !no_wait(f, flags)) {
 		file_wait(t, f, WAIT_OUT);
-		ret = send_on(f, u, ctl, done);
+		ret = send_on(f, u, ctl, to, done);
 		if (ret == -EAGAIN)
 			return block(t, f, true, *done);
 	}
@@ -162,6 +230,7 @@ static int64_t send_wait(struct task *t, struct file *f, struct uio *u, struct u
 int64_t sys_sendto(struct task *t, const struct sysargs *a)
 {
 	struct abi_msghdr none = {0};
+	struct unix_sock *to = NULL;
 	struct unix_ctl ctl;
 	struct uio u;
 	int64_t ret;
@@ -170,13 +239,12 @@ int64_t sys_sendto(struct task *t, const struct sysargs *a)
 	if (!f)
 		return ret;
 	uio_init_user(&u, t, uaddr(a->arg[1]), a->arg[2]);
-	cmsg_get(t, &none, &ctl);
-	if (a->arg[4] && unix_type(f) != ABI_SOCK_SEQPACKET)
-		ret = unix_type(f) == ABI_SOCK_STREAM
-			  ? -EISCONN
-			  : unsupported(t, ECONNREFUSED, "a datagram to a name");
-	else
-		ret = send_wait(t, f, &u, &ctl, (uint32_t)a->arg[3]);
+	ret = cmsg_get(t, &none, &ctl);
+	if (a->arg[4])
+		ret = find_dest(t, f, a->arg[4], abi_int(a->arg[5]), &to);
+	if (!ret)
+		ret = send_wait(t, f, &u, &ctl, to, (uint32_t)a->arg[3]);
+	unix_sock_put(to);
 	unix_ctl_clear(&ctl);
 	file_put(f);
 	return ret;
@@ -184,22 +252,24 @@ int64_t sys_sendto(struct task *t, const struct sysargs *a)
 
 static int64_t send_message(struct task *t, struct file *f, uint64_t va, uint32_t flags)
 {
+	struct unix_sock *to = NULL;
 	struct abi_msghdr msg;
 	struct unix_ctl ctl = {0};
 	struct uio u;
 	int64_t ret = copy_msghdr(t, va, &msg);
 
+	if (!ret && msg.name && msg.namelen)
+		ret = find_dest(t, f, msg.name, msg.namelen, &to);
 	if (ret)
 		return ret;
-	if (msg.name && msg.namelen && unix_type(f) == ABI_SOCK_STREAM)
-		return -EISCONN;
 	ret = cmsg_get(t, &msg, &ctl);
 	if (!ret)
 		ret = uio_init_iovec(&u, t, uaddr(msg.iov), msg.iovlen);
 	if (!ret) {
-		ret = send_wait(t, f, &u, &ctl, flags);
+		ret = send_wait(t, f, &u, &ctl, to, flags);
 		uio_free(&u);
 	}
+	unix_sock_put(to);
 	unix_ctl_clear(&ctl);
 	return ret;
 }
@@ -265,7 +335,7 @@ static int64_t recv_wait(struct task *t, struct file *f, struct uio *u, struct u
 int64_t sys_recvfrom(struct task *t, const struct sysargs *a)
 {
 	uint32_t flags = (uint32_t)a->arg[3];
-	const int32_t no_name = 0;
+	struct abi_sockaddr_un from = {0};
 	struct unix_ctl ctl = {0};
 	struct uio u;
 	int64_t ret;
@@ -277,28 +347,49 @@ int64_t sys_recvfrom(struct task *t, const struct sysargs *a)
 	ret = recv_wait(t, f, &u, &ctl, flags);
 	if (ret >= 0 && (flags & ABI_MSG_TRUNC) && unix_type(f) != ABI_SOCK_STREAM)
 		ret = (int64_t)ctl.size;
+	if (ret >= 0 && a->arg[4] && a->arg[5]) {
+		uint32_t size = ctl.from ? unix_name_copy(ctl.from, &from) : 0;
+		int err = copy_addr_out(t, &from, size, a->arg[4], a->arg[5]);
+
+		ret = err ? err : ret;
+	}
 	unix_ctl_clear(&ctl);
 	file_put(f);
-	if (ret >= 0 && a->arg[4] && a->arg[5] &&
-	    copy_to_user(t, uaddr(a->arg[5]), &no_name, sizeof(no_name)))
-		return -EFAULT;
 	return ret;
+}
+
+static int copy_name(struct task *t, struct abi_msghdr *msg, const struct unix_ctl *ctl)
+{
+	char bytes[sizeof(struct abi_sockaddr_un) + 1] = {0};
+	struct abi_sockaddr_un from;
+	uint32_t size = 0;
+
+	if (ctl->from) {
+		size = unix_name_copy(ctl->from, &from);
+		memcpy(bytes, &from, sizeof(from));
+	}
+	if (copy_to_user(t, uaddr(msg->name), bytes, MIN((uint32_t)msg->namelen, size)))
+		return -EFAULT;
+	msg->namelen = (int32_t)size;
+	return 0;
 }
 
 /* What the guest gets besides the bytes. ret: the count of those. */
 static int64_t finish_message(struct task *t, struct file *f, uint64_t va, struct abi_msghdr *msg,
 			      struct unix_ctl *ctl, uint32_t flags, int64_t ret)
 {
-	int err;
+	int err = 0;
 
-	msg->namelen = 0;
+	if (msg->name && msg->namelen >= 0)
+		err = copy_name(t, msg, ctl);
 	msg->flags = flags & ABI_MSG_CMSG_CLOEXEC;
 	if (unix_type(f) != ABI_SOCK_STREAM && ctl->size > (uint64_t)ret) {
 		msg->flags |= ABI_MSG_TRUNC;
 		if (flags & ABI_MSG_TRUNC)
 			ret = (int64_t)ctl->size;
 	}
-	err = cmsg_put(t, msg, ctl, unix_passcred(f), flags & ABI_MSG_CMSG_CLOEXEC);
+	if (!err)
+		err = cmsg_put(t, msg, ctl, unix_passcred(f), flags & ABI_MSG_CMSG_CLOEXEC);
 	if (!err)
 		err = copy_to_user(t, uaddr(va), msg, sizeof(*msg));
 	return err ? err : ret;
@@ -349,67 +440,136 @@ int64_t sys_shutdown(struct task *t, const struct sysargs *a)
 	return ret;
 }
 
-/* Both ends are without a name: the family is all of their address. */
-static int64_t socket_name(struct task *t, const struct sysargs *a)
+static int64_t socket_name(struct task *t, const struct sysargs *a, bool peer)
 {
-	const uint16_t family = ABI_AF_UNIX;
-	int32_t room, size = sizeof(family);
+	struct abi_sockaddr_un addr;
 	int64_t ret;
 	struct file *f = get_socket(t, a->arg[0], &ret);
 
 	if (!f)
 		return ret;
+	ret = unix_getname(f, peer, &addr);
 	file_put(f);
-	if (copy_from_user(t, &room, uaddr(a->arg[2]), sizeof(room)))
-		return -EFAULT;
-	if (room < 0)
-		return -EINVAL;
-	if (copy_to_user(t, uaddr(a->arg[1]), &family, (size_t)MIN(room, size)) ||
-	    copy_to_user(t, uaddr(a->arg[2]), &size, sizeof(size)))
-		return -EFAULT;
-	return 0;
+	return ret < 0 ? ret : copy_addr_out(t, &addr, (uint32_t)ret, a->arg[1], a->arg[2]);
 }
 
 int64_t sys_getsockname(struct task *t, const struct sysargs *a)
 {
-	return socket_name(t, a);
+	return socket_name(t, a, false);
 }
 
 int64_t sys_getpeername(struct task *t, const struct sysargs *a)
 {
-	return socket_name(t, a);
+	return socket_name(t, a, true);
 }
 
-/* Calls on sockets that have no name or are connected already. */
-static int64_t refuse(struct task *t, const struct sysargs *a, int error)
+int64_t sys_bind(struct task *t, const struct sysargs *a)
+{
+	struct abi_sockaddr_un addr;
+	int64_t ret;
+	struct file *f = get_socket(t, a->arg[0], &ret);
+
+	if (!f)
+		return ret;
+	ret = copy_addr_in(t, a->arg[1], abi_int(a->arg[2]), &addr);
+	if (!ret)
+		ret = unix_bind(t, f, &addr, (uint32_t)a->arg[2]);
+	file_put(f);
+	return ret;
+}
+
+int64_t sys_listen(struct task *t, const struct sysargs *a)
 {
 	int64_t ret;
 	struct file *f = get_socket(t, a->arg[0], &ret);
 
 	if (!f)
 		return ret;
+	ret = unix_listen(t, f, abi_int(a->arg[1]));
 	file_put(f);
-	return error;
+	return ret;
+}
+
+static int64_t connect_wait(struct task *t, struct file *f, const struct abi_sockaddr_un *addr,
+			    uint32_t size)
+{
+	int64_t ret = unix_connect(t, f, addr, size);
+
+	if (ret != -EAGAIN || no_wait(f, 0))
+		return ret;
+	file_wait(t, f, WAIT_OUT);
+	ret = unix_connect(t, f, addr, size);
+	return ret == -EAGAIN ? block(t, f, true, 0) : ret;
 }
 
 int64_t sys_connect(struct task *t, const struct sysargs *a)
 {
-	return refuse(t, a, -EISCONN);
+	struct abi_sockaddr_un addr;
+	int64_t ret;
+	struct file *f = get_socket(t, a->arg[0], &ret);
+
+	if (!f)
+		return ret;
+	ret = copy_addr_in(t, a->arg[1], abi_int(a->arg[2]), &addr);
+	if (!ret)
+		ret = connect_wait(t, f, &addr, (uint32_t)a->arg[2]);
+	file_put(f);
+	return ret;
 }
 
-int64_t sys_listen(struct task *t, const struct sysargs *a)
+static int64_t accept_wait(struct task *t, struct file *f, uint32_t flags, struct file **ret_file)
 {
-	return refuse(t, a, -EINVAL);
+	int64_t ret = unix_accept(t, f, flags, ret_file);
+
+	if (ret != -EAGAIN || no_wait(f, 0))
+		return ret;
+	file_wait(t, f, WAIT_IN);
+	ret = unix_accept(t, f, flags, ret_file);
+	return ret == -EAGAIN ? block(t, f, false, 0) : ret;
+}
+
+/* Gives the new socket to the guest, and who it is. */
+static int64_t finish_accept(struct task *t, struct file *f, const struct sysargs *a, bool cloexec)
+{
+	struct abi_sockaddr_un addr;
+	int size;
+
+	if (a->arg[1]) {
+		size = unix_getname(f, true, &addr);
+		if (size >= 0)
+			size = copy_addr_out(t, &addr, (uint32_t)size, a->arg[1], a->arg[2]);
+		if (size < 0) {
+			file_put(f);
+			return size == -ENOTCONN ? -ECONNABORTED : size;
+		}
+	}
+	return install_socket(t, f, cloexec);
+}
+
+static int64_t do_accept(struct task *t, const struct sysargs *a, int flags)
+{
+	struct file *made;
+	int64_t ret;
+	struct file *f;
+
+	if (flags & ~(ABI_SOCK_CLOEXEC | ABI_SOCK_NONBLOCK))
+		return -EINVAL;
+	f = get_socket(t, a->arg[0], &ret);
+	if (!f)
+		return ret;
+	ret = accept_wait(t, f, flags & ABI_SOCK_NONBLOCK ? ABI_O_NONBLOCK : 0, &made);
+	file_put(f);
+	return ret ? ret : finish_accept(t, made, a, flags & ABI_SOCK_CLOEXEC);
 }
 
 int64_t sys_accept(struct task *t, const struct sysargs *a)
 {
-	return refuse(t, a, -EINVAL);
+	return do_accept(t, a, 0);
 }
 
 int64_t sys_accept4(struct task *t, const struct sysargs *a)
 {
-	return refuse(t, a, -EINVAL);
+	return do_accept(t, a, abi_int(a->arg[3]));
 }
 
 /* An option that is an int: 0, or -ENOPROTOOPT. */
@@ -425,6 +585,9 @@ static int int_option(struct task *t, struct file *f, int option, int32_t *ret)
 	case ABI_SO_ERROR:
 		*ret = unix_take_error(f);
 		return 0;
+	case ABI_SO_ACCEPTCONN:
+		*ret = unix_listening(f);
+		return 0;
 	case ABI_SO_PASSCRED:
 		*ret = unix_passcred(f);
 		return 0;
@@ -436,7 +599,6 @@ static int int_option(struct task *t, struct file *f, int option, int32_t *ret)
 		*ret = 1;
 		return 0;
 	case ABI_SO_PROTOCOL:
-	case ABI_SO_ACCEPTCONN:
 	case ABI_SO_BROADCAST:
 	case ABI_SO_KEEPALIVE:
 	case ABI_SO_REUSEADDR:

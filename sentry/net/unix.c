@@ -73,6 +73,9 @@ struct unix_sock *unix_sock_new(struct unix_table *table, int type)
 	waitqueue_init(&s->wq);
 	list_init(&s->messages);
 	list_init(&s->senders);
+	list_init(&s->accepts);
+	list_init(&s->accept_link);
+	list_init(&s->bound_link);
 	s->table = table;
 	s->type = type;
 	s->peer_cred = (struct abi_ucred){0, ~0u, ~0u};
@@ -95,8 +98,7 @@ void unix_sock_put(struct unix_sock *s)
 	free(s);
 }
 
-/* A reference to the peer, or NULL. */
-static struct unix_sock *get_peer(struct unix_sock *s)
+struct unix_sock *unix_sock_peer(struct unix_sock *s)
 {
 	struct unix_sock *peer;
 
@@ -327,11 +329,11 @@ static ssize_t send_to(struct unix_sock *me, struct unix_sock *to, struct uio *f
 	return err;
 }
 
-ssize_t unix_send(struct file *f, struct uio *from, struct unix_ctl *ctl, struct file *dest)
+ssize_t unix_send(struct file *f, struct uio *from, struct unix_ctl *ctl, struct unix_sock *dest)
 {
 	struct unix_sock *me = unix_sock_of(f), *to;
 	struct unix_name *name;
-	ssize_t ret = find_target(me, dest ? unix_sock_of(dest) : NULL, &to, &name);
+	ssize_t ret = find_target(me, dest, &to, &name);
 
 	if (ret)
 		return ret;
@@ -503,7 +505,7 @@ static ssize_t unix_write(struct file *f, struct uio *from, int64_t *pos)
 /* Whether a send of s would not wait; if it would, s hears when that changes. */
 static bool can_send(struct unix_sock *s)
 {
-	struct unix_sock *to = get_peer(s);
+	struct unix_sock *to = unix_sock_peer(s);
 	bool ready;
 
 	if (!to)
@@ -523,14 +525,14 @@ static uint32_t unix_poll(struct file *f, struct poll_table *pt)
 	uint32_t ready = 0;
 
 	poll_wait(pt, &s->wq);
-	if (can_send(s))
+	if (!unix_listening(f) && can_send(s))
 		ready |= ABI_POLLOUT | ABI_POLLWRNORM | ABI_POLLWRBAND;
 	mutex_lock(&s->lock);
-	if (!list_empty(&s->messages) || s->shut_read)
+	if (!list_empty(&s->messages) || !list_empty(&s->accepts) || s->shut_read)
 		ready |= ABI_POLLIN | ABI_POLLRDNORM;
 	if (s->shut_read)
 		ready |= ABI_POLLRDHUP;
-	if ((s->shut_read && s->shut_write) || (unix_connects(s) && !s->peer))
+	if ((s->shut_read && s->shut_write) || (unix_connects(s) && !s->peer && !s->listening))
 		ready |= ABI_POLLHUP;
 	if (s->error)
 		ready |= ABI_POLLERR;
@@ -569,18 +571,33 @@ static void mark_peer(struct unix_sock *peer, bool read, bool write, int error)
 	waitqueue_wake(&peer->wq, ~0u);
 }
 
+/* Ends connections that nobody accepts any more. */
+static void refuse_all(struct list *accepts)
+{
+	struct unix_sock *s, *tmp;
+
+	list_for_each_safe (s, tmp, accepts, accept_link) {
+		list_del(&s->accept_link);
+		unix_sock_close(s, true);
+		unix_sock_put(s);
+	}
+}
+
 void unix_sock_close(struct unix_sock *s, bool never_accepted)
 {
 	struct unix_message *m, *tmp;
 	struct unix_sock *peer;
-	struct list messages, senders;
+	struct list messages, senders, accepts;
 
+	unix_unbind(s);
+	list_init(&accepts);
 	list_init(&messages);
 	list_init(&senders);
 	mutex_lock(&s->lock);
 	s->closed = true;
 	list_splice_tail(&messages, &s->messages);
 	list_splice_tail(&senders, &s->senders);
+	list_splice_tail(&accepts, &s->accepts);
 	s->used = 0;
 	peer = s->peer;
 	s->peer = NULL;
@@ -594,6 +611,7 @@ void unix_sock_close(struct unix_sock *s, bool never_accepted)
 		list_del(&m->link);
 		unix_message_free(s->table, m);
 	}
+	refuse_all(&accepts);
 	unix_sock_put(peer);
 }
 
@@ -626,7 +644,7 @@ int unix_shutdown(struct file *f, int how)
 	s->shut_write |= write;
 	mutex_unlock(&s->lock);
 	waitqueue_wake(&s->wq, ~0u);
-	peer = get_peer(s);
+	peer = unix_sock_peer(s);
 	if (peer && unix_connects(s))
 		mark_peer(peer, write, read, 0);
 	unix_sock_put(peer);

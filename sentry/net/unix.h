@@ -14,6 +14,7 @@ struct kernel;
 struct task;
 struct uio;
 struct unix_name;
+struct unix_sock;
 
 #define UNIX_BUFFER	  212992 /* net.core.wmem_default: what waits in one direction */
 #define UNIX_INFLIGHT_MAX 16384	 /* descriptors in messages not yet received, in the sandbox */
@@ -53,13 +54,31 @@ int unix_type(const struct file *f);
  * no room now, whoever waits for the file's queue will hear of it; -EPIPE, -ECONNREFUSED: nobody
  * there; -ENOTCONN; -EMSGSIZE: never fits; -ETOOMANYREFS: too many descriptors in flight.
  */
-ssize_t unix_send(struct file *f, struct uio *from, struct unix_ctl *ctl, struct file *to);
+ssize_t unix_send(struct file *f, struct uio *from, struct unix_ctl *ctl, struct unix_sock *to);
+void unix_sock_put(struct unix_sock *s); /* NULL is harmless */
 /*
  * Bytes given; 0: the end; -EAGAIN: nothing there; -ECONNRESET, -EINVAL (not connected). peek
  * leaves what was read. Of a message that is longer than the buffer the rest is lost. ctl is zeroed
  * or holds what an earlier call for the same read left; the caller clears it.
  */
 ssize_t unix_recv(struct file *f, struct uio *to, bool peek, struct unix_ctl *ctl);
+/* size: bytes of addr that the guest gave. All may look names up, which may take long. */
+
+/* A reference to the socket of this name; -ECONNREFUSED, -EPROTOTYPE, -EINVAL, errors of paths. */
+int unix_find(struct task *t, const struct abi_sockaddr_un *addr, uint32_t size, int type,
+	      struct unix_sock **ret);
+/* -EADDRINUSE, -EINVAL (has a name), errors of paths. */
+int unix_bind(struct task *t, struct file *f, const struct abi_sockaddr_un *addr, uint32_t size);
+int unix_listen(struct task *t, struct file *f, int backlog);
+/* -EAGAIN: the listener's queue is full; whoever waits for the file's queue will hear of room. */
+int unix_connect(struct task *t, struct file *f, const struct abi_sockaddr_un *addr, uint32_t size);
+/* -EAGAIN: nobody has connected. flags: ABI_O_NONBLOCK. */
+int unix_accept(struct task *t, struct file *f, uint32_t flags, struct file **ret);
+/* The address's size; -ENOTCONN. */
+int unix_getname(struct file *f, bool peer, struct abi_sockaddr_un *ret);
+uint32_t unix_name_copy(const struct unix_name *n, struct abi_sockaddr_un *ret); /* NULL: none */
+bool unix_listening(struct file *f);
+
 /* how: ABI_SHUT_*. 0, -EINVAL, -ENOTCONN. */
 int unix_shutdown(struct file *f, int how);
 /* The pending error, positive, which is cleared. */

@@ -40,6 +40,19 @@ struct unix_sock {
 	struct abi_ucred peer_cred; /* [s] */
 	struct unix_name *name;	    /* [s] reference; once set it stays */
 	atomic_ullong timeouts[2];  /* [a] ns: receiving, sending */
+
+	/* Listening */
+	bool listening;		 /* [s] */
+	uint32_t backlog;	 /* [s] */
+	uint32_t accept_count;	 /* [s] */
+	struct list accepts;	 /* [s] of accept_link, with references */
+	struct list accept_link; /* the listener's lock */
+
+	/* In the table, under table->lock. The path is put when the socket closes. */
+	struct list bound_link;
+	struct unix_name *bound_name; /* = name */
+	struct path bound_path;	      /* references; none: an abstract name */
+	struct inode *bound_inode;    /* of bound_path */
 };
 
 static inline struct unix_sock *unix_sock_of(const struct file *f)
@@ -53,7 +66,6 @@ static inline bool unix_connects(const struct unix_sock *s)
 
 struct unix_sock *unix_sock_new(struct unix_table *table, int type);
 struct unix_sock *unix_sock_get(struct unix_sock *s);
-void unix_sock_put(struct unix_sock *s);
 struct file *unix_sock_file(struct task *t, struct unix_sock *s, uint32_t flags);
 void unix_task_cred(const struct task *t, struct abi_ucred *ret);
 /* The end of a socket whose file is gone, or (never_accepted) that never had one. */
@@ -63,6 +75,11 @@ void unix_sock_close(struct unix_sock *s, bool never_accepted);
 void unix_note_sender(struct unix_sock *s, struct unix_sock *who);
 /* Wakes and frees a list taken from sock.senders. No locks held. */
 void unix_wake_senders(struct list *senders);
+
+/* A reference to the peer, or NULL. */
+struct unix_sock *unix_sock_peer(struct unix_sock *s);
+/* Its name is found no more. */
+void unix_unbind(struct unix_sock *s);
 
 /* unix_message.c */
 struct unix_message *unix_message_new(uint32_t capacity);

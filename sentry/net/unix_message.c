@@ -121,6 +121,9 @@ struct unix_table *unix_table_new(void)
 {
 	struct unix_table *table = xnew(struct unix_table);
 
+	mutex_init(&table->lock, RANK_LEAF);
+	for (unsigned int i = 0; i < UNIX_BUCKETS; i++)
+		list_init(&table->bound[i]);
 	mutex_init(&table->dead_lock, RANK_LEAF);
 	list_init(&table->dead);
 	return table;
@@ -128,6 +131,7 @@ struct unix_table *unix_table_new(void)
 
 void unix_table_destroy(struct unix_table *table)
 {
+	mutex_destroy(&table->lock);
 	mutex_destroy(&table->dead_lock);
 	free(table);
 }

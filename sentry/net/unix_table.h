@@ -18,7 +18,13 @@ struct unix_name {
 	char nul; /* behind a path of full length */
 };
 
+#define UNIX_BUCKETS 256
+
 struct unix_table {
+	struct mutex lock;		 /* RANK_LEAF */
+	struct list bound[UNIX_BUCKETS]; /* [lock] struct unix_sock.bound_link */
+	atomic_uint next_auto;		 /* the next name that bind makes up */
+
 	atomic_uint inflight;	/* descriptors in messages */
 	struct mutex dead_lock; /* RANK_LEAF */
 	struct list dead;	/* [dead_lock] struct dead_rights */

@@ -220,7 +220,7 @@ int notify_reply(struct platform_thread *t, const struct platform_reply *r);
 /* Handles one notification that is waiting; 1 with an event, 0 without, negative errno. */
 int notify_receive(struct platform *p, struct platform_event *ret_event);
 /* Gives the zygote something to do, if it waits. Caller holds p->lock. */
-void zygote_step_locked(struct platform *p, bool nudge);
+void zygote_step_locked(struct platform *p, bool wake);
 /* Makes platform_next look at its queues. */
 void nudge(struct platform *p);
 void replenish_spares(struct platform *p);

@@ -16,7 +16,7 @@ format: ## clang-format all files
 
 .PHONY: tidy
 tidy: ## clang-tidy (.clang-tidy says which checks; slow)
-	@clang-tidy --quiet $(SRCS) -- $(filter-out -Werror,$(CFLAGS_COMMON)) -DDEBUG
+	@clang-tidy --quiet $(SRCS) -- $(filter-out -Werror,$(CFLAGS_COMMON)) -DDEBUG -DSTUB_ELF='"/dev/null"'
 
 GEN_DOCS := $(O)/tools/gen-docs
 $(GEN_DOCS): $(O)/tools/gen-docs.o $(O)/libcvisor.a

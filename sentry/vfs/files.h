@@ -29,7 +29,7 @@ int fd_install(struct task *t, struct file *f, int from, bool cloexec);
 int fd_install_at(struct task *t, struct file *f, int fd, bool cloexec);
 int fd_close(struct task *t, int fd);
 /* For boot: puts f (reference taken over on success) at fd of a table that no task has yet. */
-int files_install_at(struct files *files, struct file *f, int fd);
+int files_install_at(struct files *fs, struct file *f, int fd);
 int fd_get_cloexec(struct task *t, int fd, bool *ret);
 int fd_set_cloexec(struct task *t, int fd, bool cloexec);
 /* The lowest descriptor >= from that is open, or -1; with a file reference. For /proc, close_range.

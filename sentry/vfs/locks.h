@@ -7,7 +7,7 @@
 #include "sentry/vfs/vfs.h"
 
 /* F_GETLK, F_SETLK, F_SETLKW and their OFD forms; a result or a verdict. */
-int64_t locks_fcntl(struct task *t, struct file *f, int cmd, uaddr_t lock);
+int64_t locks_fcntl(struct task *t, struct file *f, int cmd, uaddr_t va);
 /* flock(2); operation is ABI_LOCK_*. */
 int64_t locks_flock(struct task *t, struct file *f, int operation);
 

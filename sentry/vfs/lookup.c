@@ -166,7 +166,7 @@ static int may_search(struct walk *w)
 	return vfs_permission(i, w->cred, MAY_EXEC);
 }
 
-static int walk_path(struct walk *w, const char *name, bool final);
+static int walk_path(struct walk *w, const char *p, bool final);
 
 static int follow_target(struct walk *w, const char *target, bool final)
 {

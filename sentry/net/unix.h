@@ -50,11 +50,11 @@ bool unix_is_socket(const struct file *f);
 int unix_type(const struct file *f);
 
 /*
- * One message, or a piece of the stream, to `to` (borrowed; NULL: the peer). Bytes taken; -EAGAIN:
- * no room now, whoever waits for the file's queue will hear of it; -EPIPE, -ECONNREFUSED: nobody
- * there; -ENOTCONN; -EMSGSIZE: never fits; -ETOOMANYREFS: too many descriptors in flight.
+ * One message, or a piece of the stream, to `dest` (borrowed; NULL: the peer). Bytes taken;
+ * -EAGAIN: no room now, whoever waits for the file's queue will hear of it; -EPIPE, -ECONNREFUSED:
+ * nobody there; -ENOTCONN; -EMSGSIZE: never fits; -ETOOMANYREFS: too many descriptors in flight.
  */
-ssize_t unix_send(struct file *f, struct uio *from, struct unix_ctl *ctl, struct unix_sock *to);
+ssize_t unix_send(struct file *f, struct uio *from, struct unix_ctl *ctl, struct unix_sock *dest);
 void unix_sock_put(struct unix_sock *s); /* NULL is harmless */
 /*
  * Bytes given; 0: the end; -EAGAIN: nothing there; -ECONNRESET, -EINVAL (not connected). peek

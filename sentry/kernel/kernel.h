@@ -62,11 +62,11 @@ struct kernel {
 	struct thread_group *init; /* [T] the first process; NULL before it and after its end */
 	int32_t init_status;	   /* [T] its wait status */
 
-	struct timers *timers;	     /* [I] */
-	struct workers *workers;     /* [I] */
-	struct vfs *vfs;	     /* [I] */
-	struct futex_table *futexes; /* [I] */
-	struct hostpolls *hostpolls; /* [I] hostpoll.h */
+	struct timers *timers;		 /* [I] */
+	struct workers *workers;	 /* [I] */
+	struct vfs *vfs;		 /* [I] */
+	struct futex_table *futexes;	 /* [I] */
+	struct hostpolls *hostpolls;	 /* [I] hostpoll.h */
 	struct unix_table *unix_sockets; /* [I] net/unix.h */
 	struct devices *devices; /* [I] fs/devtmpfs: console, devpts; made by fs_register_builtin */
 	struct setting *sysctls; /* [I] fs/proc/sysctl.c: what the configuration set */

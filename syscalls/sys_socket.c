@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Sockets: those of unix(7). There is no network yet: no other address family. */
+#include <stddef.h>
 #include <string.h>
 
 #include "abi/poll.h"
@@ -422,6 +423,75 @@ int64_t sys_recvmsg(struct task *t, const struct sysargs *a)
 	if (!f)
 		return ret;
 	ret = recv_message(t, f, a->arg[1], (uint32_t)a->arg[2]);
+	file_put(f);
+	return ret;
+}
+
+/* ---- many messages at once ---- */
+
+#define MMSG_MAX ((uint32_t)ABI_UIO_MAXIOV)
+
+/* One of an array at va: sends or receives it and writes its length back. */
+static int64_t one_of_many(struct task *t, struct file *f, uint64_t va, uint32_t flags,
+			   bool sending)
+{
+	int64_t ret = sending ? send_message(t, f, va, flags) : recv_message(t, f, va, flags);
+	uint32_t size = (uint32_t)ret;
+
+	if (ret < 0)
+		return ret;
+	return copy_to_user(t, uaddr(va + offsetof(struct abi_mmsghdr, len)), &size, sizeof(size));
+}
+
+/*
+ * t->call.progress[1] counts the messages that are done, over waits; [0] is that of the message in
+ * hand. An error behind the first message is not told.
+ */
+static int64_t do_many(struct task *t, struct file *f, const struct sysargs *a, bool sending)
+{
+	uint64_t *count = &t->call.progress[1], max = MIN((uint32_t)a->arg[2], MMSG_MAX);
+	uint32_t flags = (uint32_t)a->arg[3] & ~(uint32_t)ABI_MSG_WAITFORONE;
+	bool for_one = !sending && (a->arg[3] & ABI_MSG_WAITFORONE);
+	int64_t ret = 0;
+
+	while (*count < max) {
+		ret = one_of_many(t, f, a->arg[1] + *count * sizeof(struct abi_mmsghdr),
+				  flags | (for_one && *count ? ABI_MSG_DONTWAIT : 0), sending);
+		if (ret < 0)
+			break;
+		++*count;
+		t->call.progress[0] = 0;
+		if (task_deadline_passed(t))
+			break;
+	}
+	if (ret == SYS_BLOCKED)
+		return ret;
+	return *count ? (int64_t)*count : ret;
+}
+
+int64_t sys_sendmmsg(struct task *t, const struct sysargs *a)
+{
+	int64_t ret;
+	struct file *f = get_socket(t, a->arg[0], &ret);
+
+	if (!f)
+		return ret;
+	ret = do_many(t, f, a, true);
+	file_put(f);
+	return ret;
+}
+
+int64_t sys_recvmmsg(struct task *t, const struct sysargs *a)
+{
+	bool no_time = false;
+	int64_t ret;
+	struct file *f = get_socket(t, a->arg[0], &ret);
+
+	if (!f)
+		return ret;
+	ret = a->arg[4] ? task_deadline_from_timespec(t, a->arg[4], &no_time) : 0;
+	if (!ret)
+		ret = do_many(t, f, a, false);
 	file_put(f);
 	return ret;
 }

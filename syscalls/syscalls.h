@@ -25,7 +25,6 @@ int64_t sys_absent(struct task *t, const struct sysargs *a);		/* ENOSYS */
 int64_t sys_absent_eperm(struct task *t, const struct sysargs *a);	/* EPERM */
 int64_t sys_absent_eopnotsupp(struct task *t, const struct sysargs *a); /* EOPNOTSUPP */
 int64_t sys_absent_probed(struct task *t, const struct sysargs *a);	/* ENOSYS */
-int64_t sys_absent_socket(struct task *t, const struct sysargs *a);	/* ENOTSOCK, EOPNOTSUPP */
 
 /* Indexed by call number; gaps have no name. */
 #define SYSCALL_TABLE_COUNT 467

@@ -258,6 +258,28 @@ TEST(a_full_receiver_of_datagrams)
 	WAIT_EXIT(pid, 0);
 }
 
+TEST(many_messages)
+{
+	struct iovec out[3] = {{(char *)"a", 1}, {(char *)"bb", 2}, {(char *)"ccc", 3}}, in[4];
+	struct mmsghdr msgs[4] = {{{0}, 0}};
+	char bufs[4][8];
+	int p[2];
+
+	OK(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, p));
+	for (int i = 0; i < 3; i++)
+		msgs[i].msg_hdr = (struct msghdr){.msg_iov = &out[i], .msg_iovlen = 1};
+	EQ(sendmmsg(p[0], msgs, 3, 0), 3);
+	EQ(msgs[2].msg_len, 3);
+	for (int i = 0; i < 4; i++) {
+		in[i] = (struct iovec){bufs[i], 8};
+		msgs[i].msg_hdr = (struct msghdr){.msg_iov = &in[i], .msg_iovlen = 1};
+	}
+	EQ(recvmmsg(p[1], msgs, 4, MSG_WAITFORONE, NULL), 3);
+	EQ(msgs[1].msg_len, 2);
+	MEM_EQ(bufs[2], "ccc", 3);
+	FAILS(recvmmsg(p[1], msgs, 4, MSG_DONTWAIT, NULL), EAGAIN);
+}
+
 TEST(other_families)
 {
 	FAILS(socket(AF_UNIX, SOCK_RDM, 0), ESOCKTNOSUPPORT);

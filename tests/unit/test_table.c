@@ -65,7 +65,10 @@ static void rows_are_complete(void **state)
 }
 
 static const syscall_handler absent_handlers[] = {
-    sys_absent, sys_absent_eperm, sys_absent_eopnotsupp, sys_absent_probed, sys_absent_socket,
+    sys_absent,
+    sys_absent_eperm,
+    sys_absent_eopnotsupp,
+    sys_absent_probed,
 };
 
 static void absent_rows_have_absent_handlers(void **state)

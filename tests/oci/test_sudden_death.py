@@ -108,6 +108,8 @@ def at_random_moments_of_run(box):
         for _ in range(rng.randrange(3)):
             p.stdout.readline()
         family = descendants_of(p.pid)
+        while not family and p.poll() is None:  # it has not begun: delete would find nothing
+            family = descendants_of(p.pid)
         if family:
             kill(rng.choice(family))
         if p.poll() is None:

@@ -170,26 +170,30 @@ TEST(bounding_set)
 
 TEST(signals_between_users)
 {
-	pid_t pid;
+	pid_t other, killer;
+	int ready[2], status;
+	char byte;
 
 	need_root();
-	pid = OK(fork());
-	if (pid == 0) {
-		pid_t other = fork();
-
-		if (other == 0) {
-			setuid(1001);
-			prctl(PR_SET_PDEATHSIG, SIGKILL);
-			for (;;)
-				pause();
-		}
-		setuid(1000);
-		usleep(30000);
-		if (kill(other, SIGTERM) != -1 || errno != EPERM)
-			_exit(1);
-		_exit(0);
+	OK(pipe(ready));
+	other = OK(fork());
+	if (other == 0) {
+		OK(setuid(1001));
+		OK(write(ready[1], "x", 1));
+		for (;;)
+			pause();
 	}
-	WAIT_EXIT(pid, 0);
+	EQ(read(ready[0], &byte, 1), 1);
+	killer = OK(fork());
+	if (killer == 0) {
+		OK(setuid(1000));
+		_exit(kill(other, SIGTERM) == -1 && errno == EPERM ? 0 : 1);
+	}
+	/* The other one goes whatever came of it. */
+	EQ(waitpid(killer, &status, 0), killer);
+	OK(kill(other, SIGKILL));
+	EQ(waitpid(other, NULL, 0), other);
+	CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
 TEST(rlimits)

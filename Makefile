@@ -97,7 +97,9 @@ distclean: clean ## and the cached root file systems
 SUITES := compat oci workloads stress engines
 
 .PHONY: check check-all
-check: all tests-built rootfs ## lint and all tests (as root); ends with one line of sums
+check: ## install what is needed, lint, all tests (as root); ends with one line of sums
+	@$(MAKE) --no-print-directory deps
+	@$(MAKE) --no-print-directory -j$(shell nproc) all tests-built rootfs
 	@MAKE='$(MAKE) O=$(O) CC=$(CC)' MODE=$(MODE) O=$(abspath $(O)) CACHE=$(abspath $(CACHE)) \
 		tools/check lint unit $(SUITES)
 check-all: check ## all tests again in a debug build (lock order, leaks) and with ASan and UBSan

@@ -13,12 +13,27 @@
  * A thread's slot is the index of the stack it runs its signal handlers on; nothing else tells it
  * (the guest may change gs, but not where the kernel builds signal frames, but for ending itself).
  */
+/*
+ * STUB_FAST_ENTRY, where a rewritten call site gets in (fast.S), is the first byte of the text. On
+ * entry
+ *
+ *	rax		the call's number
+ *	rcx		the address behind the guest's `syscall` instruction, which is still there:
+ *two bytes, at rcx - 2 r11		anything: it is the native call's to overwrite, as rcx is
+ *	all others	the guest's: arguments, rsp (nothing below it may be touched), rflags, FP
+ *state
+ *
+ * On return everything is as after a native call: the result in rax, rcx as it was, rflags in r11,
+ * and rip = rcx. When the stub can't, or may not, serve the call it jumps to rcx - 2, and the
+ * instruction there traps: that is always right.
+ */
 #ifndef PLATFORM_STUB_LAYOUT_H
 #define PLATFORM_STUB_LAYOUT_H
 
 #define STUB_REGION_HI	  0x7ffe /* the upper half of every address of text: see filter.c */
 #define STUB_TEXT	  0x7ffe00000000
 #define STUB_TEXT_MAX	  0x10000
+#define STUB_FAST_ENTRY	  STUB_TEXT
 #define STUB_BOOT	  0x7ffe00100000
 #define STUB_VDSO	  0x7ffe00800000
 #define STUB_STACKS	  0x7ffe10000000

@@ -16,6 +16,7 @@
 #include <linux/seccomp.h>
 #include <stdatomic.h>
 
+#include "base/feature.h"
 #include "base/idmap.h"
 #include "base/list.h"
 #include "base/lock.h"
@@ -144,7 +145,7 @@ struct platform {
 	int listener;				    /* [I] */
 	size_t notif_size;			    /* [I] of the host's struct seccomp_notif */
 	struct seccomp_notif *notif;		    /* [L] */
-	uint32_t without;			    /* [I] PLATFORM_NO_* */
+	uint64_t without, force;		    /* [I] FEATURE_BIT()s */
 	uint32_t spare_target;			    /* [I] */
 	uint64_t vdso_size, vdso_code_offset;	    /* [I] */
 	struct platform_counters stats;		    /* [a] */

@@ -19,6 +19,7 @@ static struct platform *platform_alloc(const struct platform_config *config)
 	p->callbacks = config->callbacks;
 	p->spare_target = config->spare_count;
 	p->without = config->without;
+	p->force = config->force;
 	p->listener = -1;
 	mutex_init(&p->lock, RANK_PLATFORM);
 	mutex_init(&p->arena_lock, RANK_PLATFORM_ARENA);

@@ -186,20 +186,14 @@ struct platform_callbacks {
 	void (*broken)(const char *why);
 };
 
-/* Not to use what newer hosts offer, for tests of the paths that older ones need. */
-#define PLATFORM_NO_WAIT_KILLABLE                                                                  \
-	0x1u			      /* a bell can be interrupted after it was received (< 5.19) */
-#define PLATFORM_NO_SYNC_WAKE_UP 0x2u /* < 6.6 */
-#define PLATFORM_NO_ADDFD_SEND	 0x4u /* < 5.14 */
-#define PLATFORM_NO_FSGSBASE	 0x8u
-
 struct platform_config {
 	const char *name; /* "notify", "ptrace", or NULL for the best that the host offers */
 	const struct platform_callbacks *callbacks;
 	const struct copyplan *copyplans; /* indexed by call number */
 	uint32_t copyplan_count;
 	uint32_t spare_count; /* stub processes kept ready for exec */
-	uint32_t without;     /* PLATFORM_NO_* */
+	uint64_t without;     /* FEATURE_BIT()s (base/feature.h) not to be used */
+	uint64_t force;	      /* and to be used at every chance */
 	int proc_fd; /* a /proc that shows this process (borrowed); <= 0: the one at /proc */
 };
 

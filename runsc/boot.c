@@ -34,6 +34,7 @@
 #include "abi/poll.h"
 #include "base/crash.h"
 #include "base/fd.h"
+#include "base/feature.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
@@ -73,6 +74,8 @@ static void make_platform(struct boot *b)
 	    .copyplans = syscall_copyplans_new(), /* kept for good */
 	    .copyplan_count = SYSCALL_TABLE_COUNT,
 	    .spare_count = SPARE_STUBS,
+	    .without = features_without(),
+	    .force = features_forced(),
 	    .proc_fd = b->args->proc_fd,
 	};
 	int err = platform_new(&config, &b->platform, &why);

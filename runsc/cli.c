@@ -33,6 +33,10 @@ const struct cli_option cli_global_options[] = {
      "shared: the host may, at the price of asking each time"},
     {"strace", 0, NULL, "log each system call of the container"},
     {"strict", 0, NULL, "a system call or flag that isn't supported ends the sandbox"},
+    {"without", 0, "value",
+     "host features and fast paths not to be used, for tests: names as `runsc help switches` "
+     "lists them, with commas; all-host, all-speed"},
+    {"force", 0, "value", "fast paths to be used even where they don't pay, for tests"},
     {"help", 'h', NULL, "show this"},
     {"version", 'v', NULL, "print the version"},
     {NULL, 0, NULL, NULL},

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/feature.h"
 #include "base/mem.h"
 #include "runsc/cli.h"
 
@@ -82,6 +83,30 @@ static struct error *open_log(const struct cli_args *a, struct runsc_options *o)
 	return NULL;
 }
 
+static struct error *feature_set(const struct cli_args *a, const char *name, uint64_t *ret_set)
+{
+	const char *value = cli_string(a, name);
+	char bad[64];
+
+	if (value && features_parse(value, ret_set, bad, sizeof(bad)) < 0)
+		return error_new("--%s: no feature is called \"%s\" (runsc help switches)", name,
+				 bad);
+	return NULL;
+}
+
+static struct error *read_features(const struct cli_args *a)
+{
+	uint64_t without = 0, force = 0;
+	struct error *e = feature_set(a, "without", &without);
+
+	if (!e)
+		e = feature_set(a, "force", &force);
+	if (!e && (without & force))
+		e = error_new("--force: a feature that --without takes away");
+	features_switch(without, force);
+	return e;
+}
+
 static struct error *read_options(const struct cli_args *a, struct runsc_options *o)
 {
 	static const char *const rootless[] = {"auto", "true", "false", NULL};
@@ -105,6 +130,8 @@ static struct error *read_options(const struct cli_args *a, struct runsc_options
 	if (!e)
 		e = choose(a, "file-access", accesses, &i);
 	o->root_shared = i;
+	if (!e)
+		e = read_features(a);
 	if (!e && o->network != NETWORK_NONE)
 		e = error_new("--network=%s is not there yet, only --network=none",
 			      networks[o->network]);

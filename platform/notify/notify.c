@@ -153,7 +153,7 @@ static int send_channel(struct platform_thread *t)
 	int fd = -EINVAL;
 	bool sent;
 
-	if (!(p->without & PLATFORM_NO_ADDFD_SEND))
+	if (!(p->without & FEATURE_BIT(ADDFD_SEND)))
 		fd = add_fd(p, t->notif_id, t->mm->channel_fd, SECCOMP_ADDFD_FLAG_SEND);
 	sent = fd != -EINVAL; /* before Linux 5.14 */
 	if (!sent)

@@ -133,7 +133,7 @@ static int fill_boot(struct platform *p, const struct platform_config *config,
 		return n;
 	boot->filter_count = (uint32_t)n;
 	boot->token = token;
-	boot->fsgsbase = !(config->without & PLATFORM_NO_FSGSBASE) &&
+	boot->fsgsbase = !(config->without & FEATURE_BIT(FSGSBASE)) &&
 			 (getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE_BIT) != 0;
 	boot->plan_count = config->copyplan_count;
 	memcpy(boot->plans, config->copyplans, config->copyplan_count * sizeof(boot->plans[0]));
@@ -361,7 +361,7 @@ static int boot_thread(struct platform *p, struct platform_thread *z, struct chi
 		*ret_why = c->failed;
 		return c->error;
 	}
-	if (!(p->without & PLATFORM_NO_SYNC_WAKE_UP))
+	if (!(p->without & FEATURE_BIT(SYNC_WAKE_UP)))
 		ioctl(p->listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS,
 		      flags); /* since Linux 6.6; only speed */
 	err = until_ready(p, z, pid);
@@ -382,7 +382,7 @@ int zygote_boot(struct platform *p, const struct platform_config *config, const 
 	if (err < 0)
 		return err;
 	c.flags = SECCOMP_FILTER_FLAG_NEW_LISTENER;
-	if (!(p->without & PLATFORM_NO_WAIT_KILLABLE))
+	if (!(p->without & FEATURE_BIT(WAIT_KILLABLE)))
 		c.flags |= SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
 	*ret_why = "the stub's image can't be made";
 	c.filter_count = filter_build_listener(c.filter, LISTENER_FILTER_MAX);

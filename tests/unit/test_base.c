@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/feature.h"
 #include "base/idmap.h"
 #include "base/list.h"
 #include "base/lock.h"
@@ -453,6 +454,25 @@ static void log_cuts_long_lines(void **state)
 	free(text);
 }
 
+static void features_are_parsed(void **state)
+{
+	uint64_t set = 7, host = 0, speed = 0;
+	char bad[8];
+
+	(void)state;
+	assert_int_equal(features_parse("poll,addfd-send", &set, bad, sizeof(bad)), 0);
+	assert_int_equal(set, FEATURE_BIT(POLL) | FEATURE_BIT(ADDFD_SEND));
+	assert_int_equal(features_parse("", &set, bad, sizeof(bad)), 0);
+	assert_int_equal(set, 0);
+	assert_int_equal(features_parse("all-host", &host, bad, sizeof(bad)), 0);
+	assert_int_equal(features_parse("all-speed", &speed, bad, sizeof(bad)), 0);
+	assert_int_equal(host & speed, 0);
+	assert_int_equal(host | speed, (1ull << FEATURE_COUNT) - 1);
+	assert_int_equal(features_parse("poll,polling-it", &set, bad, sizeof(bad)), -EINVAL);
+	assert_string_equal(bad, "polling");
+	assert_int_equal(features_parse("poll,,patch", &set, bad, sizeof(bad)), -EINVAL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -474,6 +494,7 @@ int main(void)
 	    cmocka_unit_test(fd_passes_descriptors),
 	    cmocka_unit_test(fd_refuses_too_many),
 	    cmocka_unit_test(fd_seals),
+	    cmocka_unit_test(features_are_parsed),
 	    cmocka_unit_test(log_json_escapes),
 	    cmocka_unit_test(log_text_is_one_line),
 	    cmocka_unit_test(log_cuts_long_lines),

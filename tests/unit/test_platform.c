@@ -15,6 +15,7 @@
 
 #include <cmocka.h>
 
+#include "base/feature.h"
 #include "tests/unit/guest/minisentry.h"
 
 static struct mini mini;
@@ -31,8 +32,8 @@ static int setup_old(void **state)
 {
 	(void)state;
 	mini_start(&mini, 0,
-		   PLATFORM_NO_WAIT_KILLABLE | PLATFORM_NO_SYNC_WAKE_UP | PLATFORM_NO_ADDFD_SEND |
-		       PLATFORM_NO_FSGSBASE);
+		   FEATURE_BIT(WAIT_KILLABLE) | FEATURE_BIT(SYNC_WAKE_UP) |
+		       FEATURE_BIT(ADDFD_SEND) | FEATURE_BIT(FSGSBASE));
 	return 0;
 }
 

@@ -111,7 +111,7 @@ static void broken(const char *why)
 
 static const struct platform_callbacks callbacks = {dead, broken};
 
-void mini_start(struct mini *m, uint32_t spares, uint32_t without)
+void mini_start(struct mini *m, uint32_t spares, uint64_t without)
 {
 	struct platform_config config = {.callbacks = &callbacks,
 					 .copyplans = plans(),

@@ -42,8 +42,8 @@ struct mini {
 	bool broken;
 };
 
-/* without: PLATFORM_NO_*. Fails the test if the platform can't be made. */
-void mini_start(struct mini *m, uint32_t spares, uint32_t without);
+/* without: FEATURE_BIT()s. Fails the test if the platform can't be made. */
+void mini_start(struct mini *m, uint32_t spares, uint64_t without);
 void mini_stop(struct mini *m);
 /* A fresh process that runs a program. The guest is freed when it is dead. */
 struct guest *mini_spawn(struct mini *m, long program, long arg, long arg2);

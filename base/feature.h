@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What cvisor uses where it is there and can do without: host facilities that older or hardened
+ * hosts lack, and fast paths of its own. One list for all who ask: the switches `--without` and
+ * `--force`, the code that takes the other way, and `runsc doctor`.
+ *
+ * A host feature that is switched off fails as it does on a host that lacks it, at the one place
+ * where the host is asked; so the tests run the very path that such a host takes.
+ *
+ * The process-wide sets are written once, before the first thread and fork (features_switch).
+ */
+#ifndef BASE_FEATURE_H
+#define BASE_FEATURE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/compiler.h"
+
+enum feature_kind {
+	FEATURE_HOST,  /* of the host kernel or CPU */
+	FEATURE_SPEED, /* a fast path of ours */
+};
+
+/* X(id, name, kind, first Linux or "", what is lost without it) */
+#define FEATURES(X)                                                                                \
+	X(ADDFD_SEND, "addfd-send", FEATURE_HOST, "5.14",                                          \
+	  "speed: a new process takes one host call more")                                         \
+	X(WAIT_KILLABLE, "wait-killable", FEATURE_HOST, "5.19",                                    \
+	  "speed: a call that a signal interrupts is asked again")                                 \
+	X(SYNC_WAKE_UP, "sync-wake-up", FEATURE_HOST, "6.6", "speed: each call wakes another CPU") \
+	X(FSGSBASE, "fsgsbase", FEATURE_HOST, "5.9",                                               \
+	  "speed: thread pointers take a host call, and patched call sites are not used")          \
+	X(PATCH, "patch", FEATURE_SPEED, "", "speed: each call of a guest is a host trap")         \
+	X(POLL, "poll", FEATURE_SPEED, "", "speed: each call wakes the sentry")                    \
+	X(WINDOWS, "windows", FEATURE_SPEED, "", "speed: guest memory is copied by host calls")    \
+	X(ANSWERS, "answers", FEATURE_SPEED, "", "speed: getpid and its like ask the sentry")      \
+	X(HOST_FUTEX, "host-futex", FEATURE_SPEED, "",                                             \
+	  "speed: the sentry keeps the queues of private futexes")
+
+enum feature {
+#define FEATURE_ENUM(id, ...) FEATURE_##id,
+	FEATURES(FEATURE_ENUM)
+#undef FEATURE_ENUM
+	    FEATURE_COUNT,
+};
+
+/* A member of a set of features. */
+#define FEATURE_BIT(id) (1ull << FEATURE_##id)
+_Static_assert(FEATURE_COUNT <= 64, "a set of features is 64 bits");
+
+struct feature_info {
+	const char *name;
+	enum feature_kind kind;
+	const char *since; /* Linux, "" if it depends on no version */
+	const char *loss;  /* "speed: ...", "isolation: ..." or "function: ..." */
+};
+
+const struct feature_info *feature_info(enum feature f);
+
+/*
+ * Reads "name,name..." into a set; "all-host" and "all-speed" stand for all of a kind. 0, or
+ * -EINVAL with the unknown word in ret_bad (cut to its size).
+ */
+int features_parse(const char *list, uint64_t *ret_set, char *ret_bad, uint32_t bad_size);
+
+/* Makes the sets those of this process and its future children. */
+void features_switch(uint64_t without, uint64_t force);
+uint64_t features_without(void);
+uint64_t features_forced(void);
+
+static inline bool feature_off(enum feature f)
+{
+	return unlikely(features_without() >> f & 1);
+}
+
+/* A speed feature that is to be used at every chance, also where it doesn't pay: for tests. */
+static inline bool feature_forced(enum feature f)
+{
+	return unlikely(features_forced() >> f & 1);
+}
+
+#endif

@@ -24,6 +24,15 @@ struct strbuf;
 struct task;
 struct tty;
 
+#define CONTROL_CLIENTS_MAX 8
+
+/* A connection to the control socket whose request hasn't come yet. Event thread only. */
+struct control_client {
+	struct hostpoll hp; /* hp.fd: owned; the slot is free while hp.id is 0 */
+	struct boot *boot;
+	uint64_t number; /* which one came first */
+};
+
 struct boot {
 	const struct sandbox_args *args;
 	const struct oci_spec *spec;
@@ -36,6 +45,8 @@ struct boot {
 	struct tty *console; /* or NULL */
 	uint64_t created_ns; /* monotonic: when sandbox_main began */
 	struct hostpoll control, timer, event, winch;
+	struct control_client control_clients[CONTROL_CLIENTS_MAX];
+	uint64_t control_client_number; /* of the last */
 	struct gofer_watch {
 		struct hostpoll hp;
 		struct boot *boot;

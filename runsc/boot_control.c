@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 #include "abi/poll.h"
@@ -245,6 +244,10 @@ static int serve(struct boot *b, const struct control_request *r, const void *pa
 	}
 }
 
+/*
+ * The state directory's mode (0700, its owner's) is what keeps others away: in the sandbox's user
+ * namespace the host's root and every other unmapped id look alike.
+ */
 static bool peer_allowed(struct boot *b, int fd)
 {
 	struct ucred peer;
@@ -270,20 +273,14 @@ static void answer_and_close(int fd, struct answer *a)
 	strbuf_free(&packet);
 }
 
-/* One connection: whoever connects and doesn't send at once is waited for a second at most. */
-static void serve_connection(struct boot *b, int fd)
+/* One packet is the whole request. */
+static void serve_packet(struct boot *b, int fd)
 {
 	struct answer a = {.head = {.magic = CONTROL_MAGIC, .version = CONTROL_VERSION}};
-	struct timeval limit = {.tv_sec = 1};
+	char *packet = xmalloc(CONTROL_REQUEST_MAX + 1);
 	struct control_request r;
-	char *packet;
-	ssize_t n;
+	ssize_t n = recv(fd, packet, CONTROL_REQUEST_MAX + 1, MSG_DONTWAIT);
 
-	if (!peer_allowed(b, fd))
-		return;
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-	packet = xmalloc(CONTROL_REQUEST_MAX + 1);
-	n = recv(fd, packet, CONTROL_REQUEST_MAX + 1, 0);
 	if (n > 0) {
 		a.head.err = control_check_request(packet, (size_t)n, &r);
 		if (!a.head.err) {
@@ -297,6 +294,55 @@ static void serve_connection(struct boot *b, int fd)
 	free(packet);
 }
 
+static void client_close(struct control_client *c)
+{
+	int fd = c->hp.fd;
+
+	hostpoll_remove(c->boot->kernel, &c->hp);
+	close(fd);
+}
+
+static void client_ready(struct hostpoll *hp, uint32_t events)
+{
+	struct control_client *c = container_of(hp, struct control_client, hp);
+
+	(void)events;
+	serve_packet(c->boot, hp->fd);
+	client_close(c);
+}
+
+/* A free place; if all are taken by clients that say nothing, that of the one who came first. */
+static struct control_client *client_place(struct boot *b)
+{
+	struct control_client *oldest = &b->control_clients[0];
+
+	for (int i = 0; i < CONTROL_CLIENTS_MAX; i++) {
+		struct control_client *c = &b->control_clients[i];
+
+		if (!c->hp.id)
+			return c;
+		if (c->number < oldest->number)
+			oldest = c;
+	}
+	client_close(oldest);
+	return oldest;
+}
+
+/* Nobody is waited for: the event thread serves terminals and timers as well. */
+static void client_new(struct boot *b, int fd)
+{
+	struct control_client *c = client_place(b);
+
+	c->boot = b;
+	c->number = ++b->control_client_number;
+	c->hp.fd = fd;
+	c->hp.func = client_ready;
+	if (hostpoll_add(b->kernel, &c->hp) < 0)
+		close(fd);
+	else
+		hostpoll_arm(b->kernel, &c->hp, ABI_POLLIN);
+}
+
 static void control_ready(struct hostpoll *hp, uint32_t events)
 {
 	struct boot *b = container_of(hp, struct boot, control);
@@ -304,8 +350,10 @@ static void control_ready(struct hostpoll *hp, uint32_t events)
 
 	(void)events;
 	while ((fd = accept4(hp->fd, NULL, NULL, SOCK_CLOEXEC)) >= 0) {
-		serve_connection(b, fd);
-		close(fd);
+		if (peer_allowed(b, fd))
+			client_new(b, fd);
+		else
+			close(fd);
 	}
 }
 

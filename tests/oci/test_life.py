@@ -4,7 +4,9 @@ import json
 import os
 import select
 import signal
+import socket
 import subprocess
+import time
 
 from harness import BASE_CONFIG, check, contains, equal, test, wait_dead
 
@@ -49,6 +51,29 @@ def killed_from_outside(box):
         box.ok("kill", box.id, name)
         equal(p.wait(30), code, f"run's status after {name}")
         box.check_clean()
+
+
+@test
+def silent_control_clients(box):
+    """Who connects to the sandbox and says nothing, or nonsense, keeps nobody else waiting."""
+    box.script("sleep 1000")
+    box.create_piped()
+    clients = []
+    for number in range(20):
+        client = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        client.settimeout(5)
+        client.connect(os.path.join(box.root, box.id, "control.sock"))
+        clients.append(client)
+        if number % 4 == 3:
+            client.send(b"x" * 100)
+            check(len(client.recv(100)) == 24, "an error is answered with a header")
+    began = time.monotonic()
+    for _ in range(5):
+        equal(len(json.loads(box.ok("ps", "--format", "json", box.id).out)), 1, "processes")
+    check(time.monotonic() - began < 2, "silent clients delay others")
+    equal(clients[0].recv(1), b"", "the oldest silent client is let go")
+    box.ok("start", box.id)
+    box.ok("delete", "--force", box.id)
 
 
 @test

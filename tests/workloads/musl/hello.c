@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a program of musl's asks of a kernel that one of glibc's doesn't ask in the same way: its own start, threads, locks,
- * condition variables with FUTEX_REQUEUE, signals, posix_spawn, standard output, memory. */
+/* What a program of musl's asks of a kernel that one of glibc's doesn't ask in the same way: its
+ * own start, threads, locks, condition variables with FUTEX_REQUEUE, signals, posix_spawn, standard
+ * output, memory. */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>

@@ -78,11 +78,6 @@ struct window {
 	uint32_t low, high; /* [low, high) was written: goes back to the guest */
 };
 
-/* An mmap with a descriptor that the thread was ordered to make, as the filter will show it. */
-struct expected_mmap {
-	uint64_t args[6];
-};
-
 struct lost_reply;
 
 /* What the last reply asked for, as far as the next event can be checked against it. */
@@ -124,10 +119,9 @@ struct platform_thread {
 	bool hello;		  /* [t] its first reply answers the HELLO */
 	bool own_stack_inherited; /* [I] its slot's stack is inherited by forks */
 	bool slot_fresh;	  /* [I] its slot has no stack yet */
-	struct expected_mmap *expected; /* [t] */
-	struct ordered ordered;		/* [t] */
-	struct lost_reply *lost;	/* [t] a reply that could not be handed over */
-	uint32_t expected_count, expected_next;
+	int channel_number;	 /* [t] the channel file's descriptor there, as answered to HELLO */
+	struct ordered ordered;	 /* [t] */
+	struct lost_reply *lost; /* [t] a reply that could not be handed over */
 	struct platform_regs regs; /* [o] of the last event */
 	uint32_t window_count;	   /* [o] */
 	struct window windows[CHANNEL_WINDOWS];

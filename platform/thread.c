@@ -87,7 +87,6 @@ void thread_free(struct platform_thread *t)
 	platform_mm_put(t->mm);
 	mutex_destroy(&t->lock);
 	lost_reply_free(t->lost);
-	free(t->expected);
 	free(t);
 }
 

@@ -5,9 +5,9 @@
  * A stub that wants the sentry makes a host call with a reserved number, the doorbell. The filter
  * says USER_NOTIF for it; the one thread in platform_next receives the notification, whose pid is
  * the caller's trusted identity, and the stub sleeps in the kernel until the notification is
- * answered. With SYNC_WAKE_UP both wake-ups stay on the caller's CPU. Calls that are asked each
- * time (clone, mmap of a descriptor) come the same way; they are compared with what was ordered and
- * answered with CONTINUE.
+ * answered. With SYNC_WAKE_UP both wake-ups stay on the caller's CPU. Clones are
+ * asked each time: they come the same way, are compared with what was ordered, and answered with
+ * CONTINUE.
  *
  * States of a thread (platform_thread.state), and what moves it:
  *
@@ -95,53 +95,38 @@ static int add_fd(struct platform *p, uint64_t id, int fd, uint32_t flags)
 
 /* --- replies --- */
 
-static void expect_mmap(struct platform_thread *t, uint64_t addr, uint64_t size, uint32_t prot,
-			uint64_t flags, int fd, uint64_t offset)
+/* The descriptor of an earlier mapping of this reply, which the stub keeps open for this one. */
+static int same_fd(struct platform_thread *t, const struct platform_reply *r, uint32_t index,
+		   const int *numbers)
 {
-	t->expected[t->expected_count++] =
-	    (struct expected_mmap){{addr, size, prot, flags, (uint64_t)fd, offset}};
-}
-
-static uint64_t memop_map_flags(const struct memop *op)
-{
-	return MAP_FIXED | (op->flags & MEMOP_SHARED ? MAP_SHARED : MAP_PRIVATE) |
-	       (op->flags & MEMOP_NORESERVE ? MAP_NORESERVE : 0u) |
-	       (op->flags & MEMOP_POPULATE ? MAP_POPULATE : 0u);
-}
-
-static uint32_t count_fd_memops(const struct platform_reply *r)
-{
-	uint32_t count = 0;
-
-	for (uint32_t i = 0; i < r->memop_count; i++)
-		count += r->memops[i].type == MEMOP_MMAP_FD;
-	return count;
+	for (uint32_t i = index; i-- > 0;) {
+		if (r->memops[i].type != MEMOP_MMAP_FD || r->memops[i].fd != r->memops[index].fd)
+			continue;
+		t->ch->memops[i].flags = r->memops[i].flags | CHANNEL_MEMOP_KEEP_FD;
+		return numbers[i];
+	}
+	return -1;
 }
 
 /*
- * Hands in the descriptors of memory operations and notes what the stub may do with them. A place
- * is left for the channel file of a new process, which it maps first.
+ * Hands in the descriptors of memory operations. What the stub does with one isn't asked again: it
+ * carries no more rights than the guest has (docs/security.md).
  */
-static int hand_in_fds(struct platform_thread *t, const struct platform_reply *r, bool forked)
+static int hand_in_fds(struct platform_thread *t, const struct platform_reply *r)
 {
-	uint32_t count = count_fd_memops(r) + forked;
-	int fd;
+	int numbers[PLATFORM_MEMOPS_MAX], fd;
 
-	free(t->expected);
-	t->expected = count ? xcalloc(count, sizeof(*t->expected)) : NULL;
-	t->expected_count = forked;
-	t->expected_next = 0;
 	for (uint32_t i = 0; i < r->memop_count; i++) {
-		const struct memop *op = &r->memops[i];
-
-		if (op->type != MEMOP_MMAP_FD)
+		if (r->memops[i].type != MEMOP_MMAP_FD)
 			continue;
-		fd = add_fd(t->p, t->notif_id, op->fd, 0);
+		fd = same_fd(t, r, i, numbers);
+		if (fd < 0)
+			fd = add_fd(t->p, t->notif_id, r->memops[i].fd, 0);
 		if (fd == -ENOENT)
 			return fd;
-		fd = fd < 0 ? -1 : fd; /* the host's mmap will fail, and that be reported */
-		t->ch->memops[i].fd_or_advice = fd;
-		expect_mmap(t, op->addr, op->size, op->prot, memop_map_flags(op), fd, op->offset);
+		/* If it can't be had the host's mmap will fail, and that be reported. */
+		numbers[i] = fd < 0 ? -1 : fd;
+		t->ch->memops[i].fd_or_advice = numbers[i];
 	}
 	return 0;
 }
@@ -160,9 +145,7 @@ static int send_channel(struct platform_thread *t)
 		fd = add_fd(p, t->notif_id, t->mm->channel_fd, 0);
 	if (fd < 0)
 		return fd;
-	t->expected[0] =
-	    (struct expected_mmap){{STUB_CHANNELS, CHANNELS_SIZE, PROT_READ | PROT_WRITE,
-				    MAP_NORESERVE | MAP_FIXED | MAP_SHARED, (uint64_t)fd, 0}};
+	t->channel_number = fd;
 	return sent ? 0 : notify_send(p, t->notif_id, fd, 0);
 }
 
@@ -177,7 +160,7 @@ static int reply_locked(struct platform_thread *t, const struct platform_reply *
 
 	reply_encode(t, r);
 	atomic_fetch_add_explicit(&t->p->stats.memops, r->memop_count, memory_order_relaxed);
-	err = hand_in_fds(t, r, forked);
+	err = hand_in_fds(t, r);
 	if (err < 0)
 		return err;
 	t->ordered = (struct ordered){r->order, r->memop_count, r->report, r->frame != NULL};
@@ -393,10 +376,7 @@ static void bell_again_locked(struct platform_thread *t, const struct seccomp_no
 			reply_again_locked(t);
 		return;
 	}
-	notify_send(
-	    t->p, n->id,
-	    t->hello && t->kind == PCLONE_FORK && t->expected ? (int64_t)t->expected[0].args[4] : 0,
-	    0);
+	notify_send(t->p, n->id, t->hello && t->kind == PCLONE_FORK ? t->channel_number : 0, 0);
 }
 
 static bool died_early(struct platform *p, pid_t pid)
@@ -515,35 +495,19 @@ static bool clone_ordered_locked(struct platform_thread *t, const struct seccomp
 				 offsetof(struct channel, tid_word);
 }
 
-static bool is_expected(const struct platform_thread *t, uint32_t i, const struct seccomp_data *d)
-{
-	return i < t->expected_count && memcmp(t->expected[i].args, d->args, sizeof(d->args)) == 0;
-}
-
-/* The next one, or the last one again: the host can be interrupted after it took our answer. */
-static bool mmap_ordered(struct platform_thread *t, const struct seccomp_data *d)
-{
-	if (is_expected(t, t->expected_next, d)) {
-		t->expected_next++;
-		return true;
-	}
-	return t->expected_next > 0 && is_expected(t, t->expected_next - 1, d);
-}
-
-/* A call that is asked each time. */
+/* A call that is asked each time: clone. */
 static int asked_locked(struct platform_thread *t, const struct seccomp_notif *n)
 {
-	bool clone = n->data.nr == SYS_clone, ok;
+	bool ok;
 
 	mutex_lock(&t->lock);
-	ok = t->state == THREAD_RUNNING &&
-	     (clone ? clone_ordered_locked(t, &n->data) : mmap_ordered(t, &n->data));
-	if (ok && notify_send(t->p, n->id, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE) == 0 && clone)
+	ok = n->data.nr == SYS_clone && t->state == THREAD_RUNNING &&
+	     clone_ordered_locked(t, &n->data);
+	if (ok && notify_send(t->p, n->id, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE) == 0)
 		t->clone_child->asked++;
 	mutex_unlock(&t->lock);
 	if (!ok)
-		punish_locked(t->p, n,
-			      clone ? "clone that wasn't ordered" : "mmap that wasn't ordered");
+		punish_locked(t->p, n, "clone that wasn't ordered");
 	return 0;
 }
 

@@ -59,6 +59,9 @@ struct channel_writeback {
 	uint32_t size;
 };
 
+/* Besides MEMOP_*: a later operation maps the same descriptor. */
+#define CHANNEL_MEMOP_KEEP_FD 0x10000u
+
 struct channel_memop {
 	uint32_t type, flags, prot;
 	int32_t fd_or_advice;

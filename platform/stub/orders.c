@@ -24,7 +24,8 @@ static long mmap_fd(const struct channel_memop *op)
 	long r = stub_syscall(SYS_mmap, op->addr, op->size, op->prot, map_flags(op->flags), fd,
 			      op->offset_or_new_addr);
 
-	stub_syscall(SYS_close, fd);
+	if (!(op->flags & CHANNEL_MEMOP_KEEP_FD))
+		stub_syscall(SYS_close, fd);
 	return r;
 }
 

@@ -9,6 +9,7 @@
  * is gone, and kills; here execve fails.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -187,7 +188,7 @@ static int copy_range(struct file *from, int to, uint64_t start, uint64_t end)
  */
 static int make_stand_in(const struct elf_file *e)
 {
-	int fd = memfd_create("program", MFD_CLOEXEC), err = 0;
+	int fd = memfd_create("program", MFD_CLOEXEC | MFD_ALLOW_SEALING), err = 0;
 	uint64_t total = 0;
 
 	if (fd < 0)
@@ -202,6 +203,9 @@ static int make_stand_in(const struct elf_file *e)
 					   : copy_range(e->file, fd, PAGE_ALIGN_DOWN(p->offset),
 							p->offset + p->filesz);
 	}
+	/* Guests get the descriptor as it is. */
+	if (!err && fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK) < 0)
+		err = -errno;
 	if (err) {
 		close(fd);
 		return err;
@@ -218,7 +222,7 @@ static int segment_fd(struct elf_file *e, uint32_t prot, struct exec_image *imag
 		return image->stand_ins[index];
 	if (e->file->ops->mmap_fd)
 		fd = e->file->ops->mmap_fd(e->file, prot, ABI_MAP_PRIVATE);
-	if (fd != -ENODEV)
+	if (fd != -ENODEV && fd != -EACCES)
 		return fd;
 	fd = make_stand_in(e);
 	if (fd >= 0)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* tmpfs: content as pages and as a memfd, directories, limits, attributes, seals. */
+#include <fcntl.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "abi/mman.h"
 #include "base/strbuf.h"
@@ -378,8 +380,27 @@ static void mappings_of_readers(void **state)
 	T->cred = c;
 	f = fake_open(T, "f", 0);
 	assert_int_equal(f->ops->mmap_fd(f, ABI_PROT_READ, ABI_MAP_SHARED), -EACCES);
-	assert_true(f->ops->mmap_fd(f, ABI_PROT_READ, ABI_MAP_PRIVATE) >= 0);
+	assert_int_equal(f->ops->mmap_fd(f, ABI_PROT_READ, ABI_MAP_PRIVATE), -EACCES);
 	file_put(f);
+}
+
+static void mappings_of_readers_with_proc(void **state)
+{
+	int proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC), before = F->kernel.host_proc_fd;
+	struct file *f;
+	int fd;
+
+	(void)state;
+	F->kernel.host_proc_fd = proc;
+	fake_make(T, "g", "x");
+	f = fake_open(T, "g", 0);
+	fd = f->ops->mmap_fd(f, ABI_PROT_READ, ABI_MAP_PRIVATE);
+	assert_int_equal(fcntl(fd, F_GETFL) & O_ACCMODE, O_RDONLY);
+	fd = f->ops->mmap_fd(f, ABI_PROT_READ, ABI_MAP_SHARED);
+	assert_int_equal(fcntl(fd, F_GETFL) & O_ACCMODE, O_RDONLY);
+	file_put(f);
+	F->kernel.host_proc_fd = before;
+	close(proc);
 }
 
 static void options(void **state)
@@ -419,6 +440,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(extended_attributes_are_bounded, setup, teardown),
 	    cmocka_unit_test_setup_teardown(seals, setup, teardown),
 	    cmocka_unit_test_setup_teardown(mappings_of_readers, setup, teardown),
+	    cmocka_unit_test_setup_teardown(mappings_of_readers_with_proc, setup, teardown),
 	    cmocka_unit_test_setup_teardown(options, setup, teardown),
 	};
 

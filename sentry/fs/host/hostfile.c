@@ -112,10 +112,15 @@ static int regular_fsync(struct file *f, bool data_only)
 	return (data_only ? fdatasync(host_of(f)->fd) : fsync(host_of(f)->fd)) < 0 ? -errno : 0;
 }
 
+/* A guest may use the descriptor as it likes, so it must have all the rights that go with it. */
 static int regular_mmap_fd(struct file *f, uint32_t prot, uint32_t flags)
 {
+	bool can_write = (host_of(f)->access & ABI_O_ACCMODE) != ABI_O_RDONLY;
+
 	(void)prot;
 	(void)flags;
+	if (can_write && !file_writable(f))
+		return -ENODEV;
 	return host_of(f)->fd;
 }
 

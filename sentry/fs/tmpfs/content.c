@@ -536,7 +536,8 @@ static int file_fallocate(struct file *f, int mode, int64_t offset, int64_t size
 
 /* ---- mapping ---- */
 
-static int shared_read_fd(struct file *f)
+/* A guest may use a descriptor as it likes: one without the right to write, or the guest's. */
+static int fd_to_read(struct file *f)
 {
 	int fd = read_only_fd(f->inode);
 
@@ -561,7 +562,7 @@ static int file_mmap_fd(struct file *f, uint32_t prot, uint32_t flags)
 	if (!ret && shared && (prot & ABI_PROT_WRITE) && (sealed || !file_writable(f)))
 		ret = sealed ? -EPERM : -EACCES;
 	if (!ret)
-		ret = shared && (!file_writable(f) || sealed) ? shared_read_fd(f) : c->fd;
+		ret = !file_writable(f) || sealed ? fd_to_read(f) : c->fd;
 	mutex_unlock(&i->lock);
 	return ret;
 }

@@ -39,7 +39,7 @@ int confine_open_mounts(const struct gofer_args *args, struct gofer_root *roots,
 			struct confine_error *e);
 /* Makes args->mountpoints in roots[0] as far as possible (mountpoints.c). */
 void make_mountpoints(const struct gofer_args *args, const struct gofer_root *roots);
-/* scratch_dir: any directory, to mount the empty root on. */
+/* scratch_dir: any directory but "/", to mount the empty root on. */
 int confine_root(const char *scratch_dir, struct confine_error *e);
 /* Closes all but keep[] (sorted by this function) and null_fd, which stands in for 0, 1 and 2. */
 int confine_descriptors(int *keep, size_t keep_count, int null_fd, struct confine_error *e);

@@ -147,7 +147,7 @@ static int set_up(struct gofer *g, struct confine_error *e)
 	if (!err)
 		err = confine_open_mounts(args, g->roots, &g->proc_fd, e);
 	if (!err)
-		err = confine_root(args->mounts[0].source, e);
+		err = confine_root("/proc", e); /* there for sure, and never "/" */
 	if (!err)
 		err = confine_files(g, null_fd, e);
 	if (err >= 0)

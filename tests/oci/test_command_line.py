@@ -5,7 +5,7 @@ import os
 
 from harness import check, contains, equal, test
 
-COMMANDS = ["create", "delete", "features", "help", "kill", "list", "ps", "run", "spec", "start", "state"]
+COMMANDS = ["create", "delete", "doctor", "features", "help", "kill", "list", "ps", "run", "spec", "start", "state"]
 
 
 @test

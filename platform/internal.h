@@ -14,6 +14,7 @@
 #define PLATFORM_INTERNAL_H
 
 #include <linux/seccomp.h>
+#include <linux/types.h>
 #include <stdatomic.h>
 
 #include "base/feature.h"
@@ -136,9 +137,8 @@ struct platform_counters {
 
 struct platform {
 	const struct platform_callbacks *callbacks; /* [I] */
-	int listener;				    /* [I] */
-	size_t notif_size;			    /* [I] of the host's struct seccomp_notif */
-	struct seccomp_notif *notif;		    /* [L] */
+	const struct platform_backend *backend;	    /* [I] */
+	void *state;				    /* [I] the backend's own */
 	uint64_t without, force;		    /* [I] FEATURE_BIT()s */
 	uint32_t spare_target;			    /* [I] */
 	uint64_t vdso_size, vdso_code_offset;	    /* [I] */
@@ -185,9 +185,8 @@ void slot_release_locked(struct platform_mm *mm, uint32_t slot, bool gone);
 void clone_order_locked(struct platform_thread *parent, struct platform_thread *child);
 /* The child's fate is known. Caller holds p->lock. */
 void clone_settled_locked(struct platform_thread *child);
-/* Gives a HELLO's sender its identity. Caller holds p->lock. */
-void thread_bind_locked(struct platform_thread *t, pid_t tid, struct host_process *process);
-struct host_process *process_create_locked(struct platform *p, pid_t pid, struct platform_mm *mm);
+/* Gives the thread that a clone made its identity, and its process. Caller holds p->lock. */
+void thread_bind_locked(struct platform_thread *t, pid_t tid);
 /* The host process is gone: all its threads, and what it was to make, go on the list of deaths. */
 void process_died_locked(struct platform *p, struct host_process *process);
 /* Takes the thread out of everything and queues the `dead` callback. Caller holds p->lock. */
@@ -208,23 +207,33 @@ void reply_encode(struct platform_thread *t, const struct platform_reply *r);
 /* request.c: copies the channel's request; false if it makes no sense. Caller holds t->lock. */
 bool request_decode(struct platform_thread *t, struct platform_event *ret_event);
 
-/* notify/notify.c */
-void lost_reply_free(struct lost_reply *lost);
-/* Negative errno if the thread can't be replied to at all (its descriptor table is full). */
-int notify_reply(struct platform_thread *t, const struct platform_reply *r);
-/* Handles one notification that is waiting; 1 with an event, 0 without, negative errno. */
-int notify_receive(struct platform *p, struct platform_event *ret_event);
+/* platform.c */
 /* Gives the zygote something to do, if it waits. Caller holds p->lock. */
 void zygote_step_locked(struct platform *p, bool wake);
-/* Makes platform_next look at its queues. */
+/* Makes platform_next look at its queues. No lock held. */
 void nudge(struct platform *p);
-void replenish_spares(struct platform *p);
+/* A thread has just reported for the first time: 1 with the event, or 0. Caller holds p->lock. */
+int thread_started_locked(struct platform_thread *t, struct platform_event *ret_event);
 
-/* notify/zygote.c */
-int zygote_boot(struct platform *p, const struct platform_config *config, const char **ret_why);
+/* checks.c; callers hold t->lock. */
+bool clone_is_ordered_locked(struct platform_thread *t, const __u64 args[6]);
+bool event_follows(const struct platform_thread *t, const struct platform_event *ev);
+/* The event tells that the clone that was ordered was not made. */
+bool clone_has_failed(const struct platform_event *ev);
 
-/* notify/reaper.c */
-int reaper_start(struct platform *p);
-void reap_all(struct platform *p);
+/* image.c: a sealed memfd with the stub's ELF file, boot block filled in. Negative errno. */
+int stub_image_make(struct platform *p, const struct platform_config *config, uint64_t token);
+
+/* spawn.c */
+struct stub_child {
+	int image;	/* to be executed */
+	bool share_fds; /* the child has the sentry's descriptor table up to its exec */
+	/* Called in the child, which shares our memory, just before exec. < 0, with `failed`. */
+	int (*confine)(struct stub_child *c);
+	volatile int error;	     /* out */
+	const char *volatile failed; /* out */
+};
+/* The child's host id, or negative errno; it is a zombie already if c->error is set. */
+pid_t stub_spawn(struct stub_child *c);
 
 #endif

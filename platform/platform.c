@@ -1,16 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The contract of platform.h, on top of the notify platform. */
+/* The contract of platform.h, on top of a backend (backend.h). */
 #include "platform/platform.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <unistd.h>
+#include <sys/auxv.h>
 
 #include "base/mem.h"
+#include "platform/backend.h"
 #include "platform/internal.h"
+
+#ifndef AT_MINSIGSTKSZ
+#define AT_MINSIGSTKSZ 51
+#endif
+
+static void replenish_spares(struct platform *p);
 
 static struct platform *platform_alloc(const struct platform_config *config)
 {
@@ -20,7 +25,6 @@ static struct platform *platform_alloc(const struct platform_config *config)
 	p->spare_target = config->spare_count;
 	p->without = config->without;
 	p->force = config->force;
-	p->listener = -1;
 	mutex_init(&p->lock, RANK_PLATFORM);
 	mutex_init(&p->arena_lock, RANK_PLATFORM_ARENA);
 	list_init(&p->outstanding);
@@ -33,33 +37,64 @@ static struct platform *platform_alloc(const struct platform_config *config)
 
 static void platform_release(struct platform *p)
 {
-	if (p->listener >= 0)
-		close(p->listener);
+	if (p->state)
+		p->backend->release(p);
 	idmap_destroy(&p->tids);
 	idmap_destroy(&p->pids);
 	channels_destroy(p);
 	mutex_destroy(&p->arena_lock);
 	mutex_destroy(&p->lock);
-	free(p->notif);
 	free(p);
 }
 
-int platform_new(const struct platform_config *config, struct platform **ret_platform,
-		 const char **ret_why)
+static struct platform_thread *zygote_thread(struct platform *p, int *ret_err)
 {
-	struct platform *p;
+	struct platform_mm *mm = mm_create(p, 0, ret_err);
+	struct platform_thread *z;
+
+	if (!mm)
+		return NULL;
+	z = thread_create(mm, 0, PCLONE_FORK, NULL);
+	z->internal = true;
+	z->asked = 1;
+	z->state = THREAD_ORDERED;
+	atomic_store(&z->ch->tid_word, 1);
+	list_add_tail(&p->outstanding, &z->link);
+	return z;
+}
+
+static int boot(struct platform *p, const struct platform_config *config, const char **ret_why)
+{
+	struct platform_thread *z;
 	int err;
 
-	if (config->name && strcmp(config->name, "notify") != 0) {
-		*ret_why = "no such platform";
-		return -EINVAL;
+	*ret_why = "no memory for channels";
+	z = zygote_thread(p, &err);
+	if (!z)
+		return err;
+	err = p->backend->boot(p, config, z, ret_why);
+	if (err == 0) {
+		p->zygote = z;
+		return 0;
 	}
-	if (config->copyplan_count > STUB_PLANS_MAX) {
-		*ret_why = "too many copy plans";
-		return -E2BIG;
-	}
-	p = platform_alloc(config);
-	err = zygote_boot(p, config, ret_why);
+	mutex_lock(&p->lock);
+	if (z->process)
+		process_died_locked(p, z->process);
+	else
+		thread_dies_locked(z, true);
+	mutex_unlock(&p->lock);
+	run_deaths(p);
+	return err;
+}
+
+static int try_backend(const struct platform_backend *backend, const struct platform_config *config,
+		       struct platform **ret_platform, const char **ret_why)
+{
+	struct platform *p = platform_alloc(config);
+	int err;
+
+	p->backend = backend;
+	err = boot(p, config, ret_why);
 	if (err < 0) {
 		platform_release(p);
 		return err;
@@ -69,9 +104,39 @@ int platform_new(const struct platform_config *config, struct platform **ret_pla
 	return 0;
 }
 
+/* The best first. */
+static const struct platform_backend *const backends[] = {&notify_backend};
+
+int platform_new(const struct platform_config *config, struct platform **ret_platform,
+		 const char **ret_why)
+{
+	const char *why;
+	int err = -EINVAL;
+
+	if (config->copyplan_count > STUB_PLANS_MAX) {
+		*ret_why = "too many copy plans";
+		return -E2BIG;
+	}
+	if (getauxval(AT_MINSIGSTKSZ) * 2 + 0x1000 > STUB_STACK_SIZE) {
+		*ret_why = "the host's signal frames are too large";
+		return -ENOSYS;
+	}
+	*ret_why = "no such platform";
+	for (uint32_t i = 0; i < array_count(backends) && err < 0; i++) {
+		if (config->name && strcmp(config->name, backends[i]->name) != 0)
+			continue;
+		err = try_backend(backends[i], config, ret_platform, &why);
+		if (err < 0) {
+			log_debug(LOGC_PLATFORM, "platform %s: %s", backends[i]->name, why);
+			*ret_why = why;
+		}
+	}
+	return err;
+}
+
 int platform_start(struct platform *p)
 {
-	return reaper_start(p);
+	return p->backend->start(p);
 }
 
 static void kill_everything(struct platform *p)
@@ -85,8 +150,6 @@ static void kill_everything(struct platform *p)
 	idmap_for_each (&p->pids, pid, process)
 		process_kill_locked(process);
 	mutex_unlock(&p->lock);
-	close(p->listener); /* a stub that rings now ends itself */
-	p->listener = -1;
 }
 
 static void free_unstarted(struct list *list)
@@ -111,10 +174,7 @@ static void drop_unborn_locked(struct platform *p)
 void platform_destroy(struct platform *p)
 {
 	kill_everything(p);
-	if (p->reaper_started)
-		pthread_join(p->reaper, NULL);
-	else
-		reap_all(p);
+	p->backend->stop(p);
 	mutex_lock(&p->lock);
 	p->delivering = NULL;
 	drop_unborn_locked(p);
@@ -126,8 +186,7 @@ void platform_destroy(struct platform *p)
 
 const char *platform_name(const struct platform *p)
 {
-	(void)p;
-	return "notify";
+	return p->backend->name;
 }
 
 #define LOAD(field) ret_stats->field = atomic_load_explicit(&p->stats.field, memory_order_relaxed)
@@ -199,11 +258,17 @@ int platform_next(struct platform *p, struct platform_event *ret_event)
 			return r < 0 ? r : 0;
 		r = -EINTR;
 		if (!atomic_exchange(&p->interrupted, false))
-			r = notify_receive(p, ret_event);
+			r = p->backend->receive(p, ret_event);
 		atomic_store(&p->in_recv, false);
 		if (r != 0)
 			return r < 0 ? r : 0;
 	}
+}
+
+void nudge(struct platform *p)
+{
+	if (atomic_load(&p->in_recv))
+		p->backend->wake(p);
 }
 
 void platform_interrupt(struct platform *p)
@@ -213,6 +278,45 @@ void platform_interrupt(struct platform *p)
 }
 
 /* --- threads --- */
+
+void zygote_step_locked(struct platform *p, bool wake)
+{
+	struct platform_thread *z = p->zygote;
+	struct platform_reply r = {.report = true};
+
+	if (!z || p->broken || z->state != THREAD_STOPPED)
+		return;
+	if (!list_empty(&p->spawn)) {
+		r.child = list_first(&p->spawn, struct platform_thread, link);
+		r.order = PORD_CLONE;
+		clone_order_locked(z, r.child);
+	} else if (!wake) {
+		return;
+	}
+	p->backend->reply(z, &r);
+}
+
+int thread_started_locked(struct platform_thread *t, struct platform_event *ev)
+{
+	struct platform *p = t->p;
+
+	if (t->internal) {
+		struct platform_reply r = {.report = true};
+
+		p->backend->reply(t, &r);
+		return 0;
+	}
+	if (t->spare) {
+		p->spares_coming--;
+		list_add_tail(&p->spares, &t->link);
+		return 0;
+	}
+	ev->type = PEV_STARTED;
+	ev->thread = t;
+	ev->cookie = t->cookie;
+	ev->regs = t->regs;
+	return 1;
+}
 
 /* A prepared stub process on its way from the zygote, or NULL. */
 static struct platform_thread *new_stub(struct platform *p, void *cookie, int *ret_err)
@@ -227,7 +331,7 @@ static struct platform_thread *new_stub(struct platform *p, void *cookie, int *r
 	return t;
 }
 
-void replenish_spares(struct platform *p)
+static void replenish_spares(struct platform *p)
 {
 	struct platform_thread *t;
 	uint32_t missing = 0;
@@ -398,7 +502,7 @@ void platform_reply(struct platform_thread *t, const struct platform_reply *r)
 	check(r->memop_count <= PLATFORM_MEMOPS_MAX);
 	if (order == PORD_CLONE)
 		order_clone(t, r->child);
-	if (notify_reply(t, r) < 0)
+	if (t->p->backend->reply(t, r) < 0)
 		platform_kill(t);
 	if (order == PORD_EXIT)
 		exit_thread(t);
@@ -412,7 +516,7 @@ void platform_kick(struct platform_thread *t)
 	if (!t->process)
 		t->kick_pending = true;
 	else if (!t->process->dead && t->state != THREAD_DEAD)
-		syscall(SYS_tgkill, t->process->pid, t->tid, STUB_KICK_SIGNAL);
+		p->backend->kick_locked(t);
 	mutex_unlock(&p->lock);
 }
 

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "platform/backend.h"
 #include "platform/internal.h"
 
 uint64_t random_token(void)
@@ -86,7 +87,6 @@ void thread_free(struct platform_thread *t)
 	process_put(t->creator);
 	platform_mm_put(t->mm);
 	mutex_destroy(&t->lock);
-	lost_reply_free(t->lost);
 	free(t);
 }
 
@@ -121,7 +121,8 @@ void slot_release_locked(struct platform_mm *mm, uint32_t slot, bool gone)
 	list_add_head(&mm->free_slots, &f->link);
 }
 
-struct host_process *process_create_locked(struct platform *p, pid_t pid, struct platform_mm *mm)
+static struct host_process *process_create_locked(struct platform *p, pid_t pid,
+						  struct platform_mm *mm)
 {
 	struct host_process *process = xnew(struct host_process);
 
@@ -161,9 +162,19 @@ void clone_settled_locked(struct platform_thread *child)
 	child->ordered_by = NULL;
 }
 
-/* Takes over the caller's reference to process. */
-void thread_bind_locked(struct platform_thread *t, pid_t tid, struct host_process *process)
+/* The process of a clone's child; a reference for it. */
+static struct host_process *process_of_child_locked(struct platform_thread *t, pid_t tid)
 {
+	if (t->kind != PCLONE_THREAD)
+		return process_create_locked(t->p, tid, t->mm);
+	refcount_get(&t->creator->refs);
+	return t->creator;
+}
+
+void thread_bind_locked(struct platform_thread *t, pid_t tid)
+{
+	struct host_process *process = process_of_child_locked(t, tid);
+
 	if (t->ordered_by)
 		t->ordered_by->child_told = true;
 	clone_settled_locked(t);
@@ -181,7 +192,7 @@ void process_kill_locked(struct host_process *process)
 	if (process->dead)
 		return;
 	process->killed = true;
-	kill(process->pid, SIGKILL);
+	process->mm->p->backend->kill_locked(process);
 }
 
 void thread_dies_locked(struct platform_thread *t, bool by_host)
@@ -258,6 +269,7 @@ static struct platform_thread *next_death_locked(struct platform *p)
 
 static void tell_death(struct platform_thread *t)
 {
+	t->p->backend->forget(t);
 	if (t->internal || t->spare) {
 		thread_free(t);
 		return;

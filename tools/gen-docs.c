@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "fsgofer/confine.h"
-#include "platform/notify/filter.h"
+#include "platform/filter.h"
 #include "syscalls/syscalls.h"
 
 static const char *verdict_name(int verdict)

@@ -64,15 +64,14 @@
 #include <unistd.h>
 
 #include "base/mem.h"
-#include "platform/internal.h"
-
-#define CLONE_TRIES_MAX 16
+#include "platform/backend.h"
+#include "platform/notify/notify.h"
 
 static int notify_send(struct platform *p, uint64_t id, int64_t val, uint32_t flags)
 {
 	struct seccomp_notif_resp resp = {.id = id, .val = val, .flags = flags};
 
-	return ioctl(p->listener, SECCOMP_IOCTL_NOTIF_SEND, &resp) < 0 ? -errno : 0;
+	return ioctl(notify_of(p)->listener, SECCOMP_IOCTL_NOTIF_SEND, &resp) < 0 ? -errno : 0;
 }
 
 /*
@@ -85,7 +84,7 @@ static int add_fd(struct platform *p, uint64_t id, int fd, uint32_t flags)
 	int r;
 
 	do {
-		r = ioctl(p->listener, SECCOMP_IOCTL_NOTIF_ADDFD, &addfd);
+		r = ioctl(notify_of(p)->listener, SECCOMP_IOCTL_NOTIF_ADDFD, &addfd);
 	} while (r < 0 && errno == EINTR);
 	count_stat(p, addfds);
 	if (r < 0) /* ESRCH: interrupted while it was to take the descriptor */
@@ -187,7 +186,7 @@ struct lost_reply {
 	struct memop memops[PLATFORM_MEMOPS_MAX];
 };
 
-void lost_reply_free(struct lost_reply *lost)
+static void lost_reply_free(struct lost_reply *lost)
 {
 	for (uint32_t i = 0; lost && i < lost->r.memop_count; i++)
 		if (lost->memops[i].type == MEMOP_MMAP_FD && lost->memops[i].fd >= 0)
@@ -213,7 +212,7 @@ static struct lost_reply *lost_reply_keep(const struct platform_reply *r)
 	return lost;
 }
 
-int notify_reply(struct platform_thread *t, const struct platform_reply *r)
+static int notify_reply(struct platform_thread *t, const struct platform_reply *r)
 {
 	int err = 0;
 
@@ -240,34 +239,6 @@ static void reply_again_locked(struct platform_thread *t)
 		lost_reply_free(lost);
 }
 
-/* --- the zygote --- */
-
-void zygote_step_locked(struct platform *p, bool wake)
-{
-	struct platform_thread *z = p->zygote;
-	struct platform_reply r = {.report = true};
-
-	if (!z || p->broken || z->state != THREAD_STOPPED)
-		return;
-	if (!list_empty(&p->spawn)) {
-		r.child = list_first(&p->spawn, struct platform_thread, link);
-		r.order = PORD_CLONE;
-		clone_order_locked(z, r.child);
-	} else if (!wake) {
-		return;
-	}
-	notify_reply(z, &r);
-}
-
-void nudge(struct platform *p)
-{
-	if (!atomic_load(&p->in_recv))
-		return;
-	mutex_lock(&p->lock);
-	zygote_step_locked(p, true);
-	mutex_unlock(&p->lock);
-}
-
 /* --- what comes in --- */
 
 /* Ends the process of a caller that broke the rules. */
@@ -282,7 +253,7 @@ static void punish_locked(struct platform *p, const struct seccomp_notif *n, con
 		return;
 	}
 	/* The notification is alive, so its sender is, and the id can't have been reused. */
-	if (ioctl(p->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &n->id) == 0)
+	if (ioctl(notify_of(p)->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &n->id) == 0)
 		kill((pid_t)n->pid, SIGKILL);
 }
 
@@ -309,34 +280,9 @@ static struct platform_thread *find_token_locked(struct platform *p, uint64_t to
 	return NULL;
 }
 
-static struct host_process *process_of_child_locked(struct platform_thread *t, pid_t tid)
+static void notify_kick_locked(struct platform_thread *t)
 {
-	if (t->kind != PCLONE_THREAD)
-		return process_create_locked(t->p, tid, t->mm);
-	refcount_get(&t->creator->refs);
-	return t->creator;
-}
-
-static int started_locked(struct platform_thread *t, struct platform_event *ev)
-{
-	struct platform *p = t->p;
-
-	if (t->internal) {
-		struct platform_reply r = {.report = true};
-
-		notify_reply(t, &r);
-		return 0;
-	}
-	if (t->spare) {
-		p->spares_coming--;
-		list_add_tail(&p->spares, &t->link);
-		return 0;
-	}
-	ev->type = PEV_STARTED;
-	ev->thread = t;
-	ev->cookie = t->cookie;
-	ev->regs = t->regs;
-	return 1;
+	syscall(SYS_tgkill, t->process->pid, t->tid, STUB_KICK_SIGNAL);
 }
 
 static void pending_requests_locked(struct platform_thread *t)
@@ -344,7 +290,7 @@ static void pending_requests_locked(struct platform_thread *t)
 	if (t->kill_pending)
 		process_kill_locked(t->process);
 	if (t->kick_pending)
-		syscall(SYS_tgkill, t->process->pid, t->tid, STUB_KICK_SIGNAL);
+		notify_kick_locked(t);
 }
 
 /* A thread that we don't know yet, or that repeats its HELLO. */
@@ -357,14 +303,14 @@ static int hello_locked(struct platform *p, const struct seccomp_notif *n,
 		punish_locked(p, n, "HELLO without a clone");
 		return 0;
 	}
-	thread_bind_locked(t, (pid_t)n->pid, process_of_child_locked(t, (pid_t)n->pid));
+	thread_bind_locked(t, (pid_t)n->pid);
 	mutex_lock(&t->lock);
 	t->notif_id = n->id;
 	t->hello = true;
 	t->state = THREAD_STOPPED;
 	mutex_unlock(&t->lock);
 	pending_requests_locked(t);
-	return started_locked(t, ev);
+	return thread_started_locked(t, ev);
 }
 
 /* A bell for a request that we have already: the stub was interrupted. Caller holds t->lock. */
@@ -396,9 +342,7 @@ static bool died_early(struct platform *p, pid_t pid)
 static void settle_clone_locked(struct platform_thread *t, struct platform_thread *child,
 				const struct platform_event *ev)
 {
-	/* A frame that can't be written comes after the clone, which was made then. */
-	bool failed = ev->type == PEV_REPORT &&
-		      (ev->report.step == PREP_MEMOP || ev->report.step == PREP_ORDER);
+	bool failed = clone_has_failed(ev);
 
 	clone_settled_locked(child);
 	child->tid_hint = (pid_t)t->ch->req.clone_tid;
@@ -407,30 +351,6 @@ static void settle_clone_locked(struct platform_thread *t, struct platform_threa
 		child->state = THREAD_PREPARED;
 	} else if (failed || !child->asked || died_early(t->p, child->tid_hint)) {
 		thread_dies_locked(child, true);
-	}
-}
-
-/*
- * Whether the event can follow from the last reply. The sentry may rely on that: it hears of
- * nothing that it didn't ask for, and of all that it did.
- */
-static bool follows(const struct platform_thread *t, const struct platform_event *ev)
-{
-	const struct ordered *o = &t->ordered;
-	const struct platform_report *r = &ev->report;
-	bool made = o->order == PORD_CLONE && t->child_told; /* too late to say it wasn't */
-
-	if (ev->type != PEV_REPORT)
-		return !o->report && o->order != PORD_ATOMIC;
-	switch (r->step) {
-	case PREP_DONE:
-		return o->report || o->order == PORD_ATOMIC;
-	case PREP_MEMOP:
-		return r->error < 0 && r->memop_index < o->memop_count && !made;
-	case PREP_ORDER:
-		return r->error < 0 && !made && (o->order == PORD_ATOMIC || o->order == PORD_CLONE);
-	default:
-		return r->error < 0 && (o->frame || o->order == PORD_SIGRETURN);
 	}
 }
 
@@ -454,7 +374,7 @@ static int event_locked(struct platform_thread *t, const struct seccomp_notif *n
 		t->notif_id = n->id;
 		t->state = THREAD_STOPPED;
 		t->hello = false;
-		ok = request_decode(t, ev) && follows(t, ev);
+		ok = request_decode(t, ev) && event_follows(t, ev);
 	}
 	mutex_unlock(&t->lock);
 	if (!ok) {
@@ -472,29 +392,6 @@ static int event_locked(struct platform_thread *t, const struct seccomp_notif *n
 	return 1;
 }
 
-/*
- * A clone: exactly the one that this thread was ordered to make. It may come again if a signal was
- * pending in the host (copy_process: ERESTARTNOINTR), but not for ever: whoever makes several
- * children with one token has all but the first killed at their HELLO.
- */
-static bool clone_ordered_locked(struct platform_thread *t, const struct seccomp_data *d)
-{
-	static const uint64_t flags[] = {[PCLONE_THREAD] = STUB_CLONE_THREAD,
-					 [PCLONE_FORK] = STUB_CLONE_FORK,
-					 [PCLONE_VFORK] = STUB_CLONE_VFORK};
-	struct platform_thread *child = t->clone_child;
-	uint64_t top;
-
-	if (!child || child->asked >= CLONE_TRIES_MAX || d->args[0] != flags[child->kind])
-		return false;
-	if (child->kind == PCLONE_FORK)
-		return d->args[1] == 0;
-	top = STUB_STACKS + (uint64_t)(child->slot + 1) * STUB_STACK_STRIDE;
-	return d->args[1] < top && d->args[1] >= top - STUB_STACK_SIZE &&
-	       d->args[3] == STUB_CHANNELS + (uint64_t)child->slot * CHANNEL_STRIDE +
-				 offsetof(struct channel, tid_word);
-}
-
 /* A call that is asked each time: clone. */
 static int asked_locked(struct platform_thread *t, const struct seccomp_notif *n)
 {
@@ -502,7 +399,7 @@ static int asked_locked(struct platform_thread *t, const struct seccomp_notif *n
 
 	mutex_lock(&t->lock);
 	ok = n->data.nr == SYS_clone && t->state == THREAD_RUNNING &&
-	     clone_ordered_locked(t, &n->data);
+	     clone_is_ordered_locked(t, n->data.args);
 	if (ok && notify_send(t->p, n->id, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE) == 0)
 		t->clone_child->asked++;
 	mutex_unlock(&t->lock);
@@ -542,24 +439,79 @@ static int dispatch_locked(struct platform *p, const struct seccomp_notif *n,
 
 static bool listener_dead(struct platform *p)
 {
-	struct pollfd pfd = {.fd = p->listener, .events = POLLIN};
+	struct pollfd pfd = {.fd = notify_of(p)->listener, .events = POLLIN};
 
 	return poll(&pfd, 1, 0) > 0 && (pfd.revents & POLLHUP);
 }
 
 int notify_receive(struct platform *p, struct platform_event *ret_event)
 {
+	struct notify *n = notify_of(p);
 	int r;
 
-	memset(p->notif, 0, p->notif_size);
-	if (ioctl(p->listener, SECCOMP_IOCTL_NOTIF_RECV, p->notif) < 0) {
+	memset(n->notif, 0, n->notif_size);
+	if (ioctl(n->listener, SECCOMP_IOCTL_NOTIF_RECV, n->notif) < 0) {
 		if (errno == ENOENT) /* it was killed meanwhile, or everybody is */
 			return listener_dead(p) ? -ENOTCONN : 0;
 		return errno == EINTR ? 0 : -ENOTCONN;
 	}
 	mutex_lock(&p->lock);
-	r = dispatch_locked(p, p->notif, ret_event);
+	r = dispatch_locked(p, n->notif, ret_event);
 	p->delivering = r == 1 ? ret_event->thread : NULL;
 	mutex_unlock(&p->lock);
 	return r;
 }
+
+static void notify_wake(struct platform *p)
+{
+	mutex_lock(&p->lock);
+	zygote_step_locked(p, true);
+	mutex_unlock(&p->lock);
+}
+
+static void notify_kill_locked(struct host_process *process)
+{
+	kill(process->pid, SIGKILL);
+}
+
+static void notify_forget(struct platform_thread *t)
+{
+	lost_reply_free(t->lost);
+	t->lost = NULL;
+}
+
+static void notify_stop(struct platform *p)
+{
+	struct notify *n = notify_of(p);
+
+	close(n->listener); /* a stub that rings now ends itself */
+	n->listener = -1;
+	if (p->reaper_started)
+		pthread_join(p->reaper, NULL);
+	else
+		reap_all(p);
+}
+
+static void notify_release(struct platform *p)
+{
+	struct notify *n = notify_of(p);
+
+	if (n->listener >= 0)
+		close(n->listener);
+	free(n->notif);
+	free(n);
+}
+
+const struct platform_backend notify_backend = {
+    .name = "notify",
+    .boot = notify_boot,
+    .start = reaper_start,
+    .stop = notify_stop,
+    .release = notify_release,
+    .receive = notify_receive,
+    .wake = notify_wake,
+    .reply = notify_reply,
+    .kick_locked = notify_kick_locked,
+    .kill_locked = notify_kill_locked,
+    .forget = notify_forget,
+};

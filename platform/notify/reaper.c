@@ -15,7 +15,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
-#include "platform/internal.h"
+#include "platform/notify/notify.h"
 
 /*
  * A process that died before its HELLO: which clone made it? Its creator says so at its next event

@@ -20,7 +20,7 @@
 
 #include <cmocka.h>
 
-#include "platform/notify/filter.h"
+#include "platform/filter.h"
 #include "platform/stub/channel.h"
 #include "platform/stub/layout.h"
 

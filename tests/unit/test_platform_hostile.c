@@ -19,7 +19,7 @@
 
 #include <cmocka.h>
 
-#include "platform/notify/filter.h"
+#include "platform/filter.h"
 #include "platform/stub/layout.h"
 #include "platform/stub_image.h"
 #include "tests/unit/guest/minisentry.h"

@@ -8,7 +8,7 @@
  * is exec'd, and must then let the stub get ready, while the strict one may only begin when it is.
  * The kernel runs both and takes the stricter verdict: KILL < TRAP < USER_NOTIF < ALLOW.
  */
-#include "platform/notify/filter.h"
+#include "platform/filter.h"
 
 #include <errno.h>
 #include <linux/audit.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The seccomp filters of stub processes (DESIGN 3.4): one table, two programs made from it. */
-#ifndef PLATFORM_NOTIFY_FILTER_H
-#define PLATFORM_NOTIFY_FILTER_H
+#ifndef PLATFORM_FILTER_H
+#define PLATFORM_FILTER_H
 
 #include <linux/filter.h>
 #include <stdint.h>

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a platform has to bring: how stub processes and the sentry meet on a given host. All else
+ * (threads, address spaces, slots, channels, deaths, spares) is common, in platform.c and its
+ * neighbours, which reach the backend through this table only.
+ *
+ * Guards as in internal.h; _locked: the caller holds platform.lock.
+ */
+#ifndef PLATFORM_BACKEND_H
+#define PLATFORM_BACKEND_H
+
+#include "platform/platform.h"
+
+struct host_process;
+
+struct platform_backend {
+	const char *name;
+	/* platform_next must always be called by the same thread, the first that called it. */
+	bool pinned;
+	/*
+	 * Brings the zygote to life, the thread that does what is in platform.spawn; it is ORDERED,
+	 * and may be so for a while after. Called by platform_new. Negative errno with *ret_why,
+	 * and then no process is left behind; platform.state is freed by `release` in any case.
+	 */
+	int (*boot)(struct platform *p, const struct platform_config *config,
+		    struct platform_thread *zygote, const char **ret_why);
+	/* platform_start. */
+	int (*start)(struct platform *p);
+	/* Every process was killed: returns when all are reaped. Nobody is in `receive`. */
+	void (*stop)(struct platform *p);
+	/* Frees platform.state. */
+	void (*release)(struct platform *p);
+
+	/*
+	 * Waits until something happens and deals with it. 1 with an event, 0 without, negative
+	 * errno (-ENOTCONN: broken). Returns soon after `wake`, which is called only while
+	 * platform.in_recv is set. Sets platform.delivering with the event.
+	 */
+	int (*receive)(struct platform *p, struct platform_event *ret_event);
+	void (*wake)(struct platform *p);
+	/* platform_reply. Negative errno if the thread can't be replied to at all. */
+	int (*reply)(struct platform_thread *t, const struct platform_reply *r);
+	/* platform_kick of a thread that has a living host process. */
+	void (*kick_locked)(struct platform_thread *t);
+	/* Ends a host process, of which the caller knows that it is not reaped. */
+	void (*kill_locked)(struct host_process *process);
+	/* The thread is dead: its last mention, before the sentry is told. */
+	void (*forget)(struct platform_thread *t);
+};
+
+extern const struct platform_backend notify_backend;
+
+#endif

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the parts of the notify platform share. Guards as in platform/internal.h. */
+#ifndef PLATFORM_NOTIFY_NOTIFY_H
+#define PLATFORM_NOTIFY_NOTIFY_H
+
+#include "platform/internal.h"
+
+/* platform.state */
+struct notify {
+	int listener;		     /* [I] */
+	size_t notif_size;	     /* [I] of the host's struct seccomp_notif */
+	struct seccomp_notif *notif; /* [L] */
+};
+
+static inline struct notify *notify_of(const struct platform *p)
+{
+	return p->state;
+}
+
+/* notify.c: handles one notification that is waiting; 1 with an event, 0 without, negative errno.
+ */
+int notify_receive(struct platform *p, struct platform_event *ret_event);
+
+/* zygote.c */
+int notify_boot(struct platform *p, const struct platform_config *config, struct platform_thread *z,
+		const char **ret_why);
+
+/* reaper.c */
+int reaper_start(struct platform *p);
+void reap_all(struct platform *p);
+
+#endif

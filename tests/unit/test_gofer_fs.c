@@ -648,6 +648,34 @@ static void changes_drop_what_was_ahead(void **state)
 	inode_put(made);
 }
 
+/* Where the last batch ended means nothing in the next listing, whose entries lie elsewhere. */
+static void next_listing_starts_afresh(void **state)
+{
+	struct seen s = {.e = {ignore}};
+	char name[64];
+
+	(void)state;
+	for (int n = 0; n < 100; n++) {
+		snprintf(name, sizeof(name), "f%d_%.*s", n, n * 7 % 30,
+			 "abcdefghijklmnopqrstuvwxyzabcdefgh");
+		make_file(name, "");
+	}
+	for (int n = 0; n < 100; n++) {
+		struct file *file = open_path(&f.root, ABI_O_RDONLY | ABI_O_DIRECTORY);
+		struct inode *i;
+
+		read_all(file, &s, 1000);
+		file_put(file);
+		assert_int_equal(LOCKED(root_inode()->ops->lookup(root_inode(), "absent", &i)),
+				 -ENOENT);
+		snprintf(name, sizeof(name), "f%d_%.*s", n, n * 7 % 30,
+			 "abcdefghijklmnopqrstuvwxyzabcdefgh");
+		assert_int_equal(LOCKED(root_inode()->ops->lookup(root_inode(), name, &i)), 0);
+		assert_int_equal(unlinked(name, i), 0);
+		inode_put(i);
+	}
+}
+
 static void survives_a_full_gofer(void **state)
 {
 	(void)state;
@@ -1030,6 +1058,7 @@ int main(void)
 	    T(small_listing_is_kept),
 	    T(lookups_go_ahead),
 	    T(changes_drop_what_was_ahead),
+	    T(next_listing_starts_afresh),
 	    T(survives_a_full_gofer),
 	    T(maps_with_just_the_rights),
 	    T(many_at_once),

@@ -195,7 +195,7 @@ static const struct gofer_dirent *find_entry(const struct listing *l, size_t at,
 bool gofer_ahead_absent(struct gofer_inode *dir, const char *name)
 {
 	struct listing *l = gofer_known_listing(dir, true);
-	bool absent = l && l->complete && !find_entry(l, dir->ahead_at, name);
+	bool absent = l && l->complete && !find_entry(l, l->ahead_at, name);
 
 	listing_put(l);
 	return absent;
@@ -235,10 +235,10 @@ static void add_name(struct gofer_rpc *rpc, struct ahead *a, const char *name)
 }
 
 /* The names to ask for: `name` first, then what follows it in the listing. */
-static void add_names(struct gofer_rpc *rpc, struct gofer_inode *dir, const struct listing *l,
+static void add_names(struct gofer_rpc *rpc, struct gofer_inode *dir, struct listing *l,
 		      struct ahead *a, const char *name, uint32_t size)
 {
-	const struct gofer_dirent *e = find_entry(l, dir->ahead_at, name);
+	const struct gofer_dirent *e = find_entry(l, l->ahead_at, name);
 	size_t at;
 
 	add_name(rpc, a, name);
@@ -256,7 +256,7 @@ static void add_names(struct gofer_rpc *rpc, struct gofer_inode *dir, const stru
 		if (!is_waiting(dir, copy))
 			add_name(rpc, a, copy);
 	}
-	dir->ahead_at = at;
+	l->ahead_at = at;
 	atomic_fetch_add(&dir->ahead_asked, a->count);
 }
 
@@ -297,8 +297,8 @@ static void put_batch(struct gofer_super *s, struct ahead *a)
 		ahead_free(s, old);
 }
 
-static int call_lookup(struct gofer_inode *dir, const struct listing *l, const char *name,
-		       uint32_t size, struct gofer_node *ret)
+static int call_lookup(struct gofer_inode *dir, struct listing *l, const char *name, uint32_t size,
+		       struct gofer_node *ret)
 {
 	struct ahead *a = xnew(struct ahead);
 	struct gofer_req_walk *req;

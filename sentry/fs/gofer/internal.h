@@ -79,6 +79,7 @@ struct listing {
 	bool complete;		       /* [I] all of the directory */
 	uint32_t entry_count;	       /* [I] */
 	size_t size;		       /* [I] */
+	size_t ahead_at;	       /* [i] of the directory: where the last batch ended */
 	_Alignas(8) uint8_t entries[]; /* [I] struct gofer_dirent, checked */
 };
 
@@ -100,7 +101,6 @@ struct gofer_inode {
 	/* Of a directory, see ahead.c. */
 	atomic_uint ahead_size;		      /* [a] names to look up at once; 0: one */
 	atomic_uint ahead_asked, ahead_taken; /* [a] since it was listed */
-	size_t ahead_at;		      /* [i] where in the listing the last batch ended */
 
 	struct mutex append_lock; /* RANK_OBJECT: one O_APPEND write at a time */
 	atomic_bool stale;	  /* [a] own reads and writes changed the host's attributes */

@@ -130,6 +130,7 @@ static struct listing *listing_from(const struct gofer_reply_readdir *reply, siz
 	l->complete = reply->eof && cookie == 0;
 	l->entry_count = reply->entry_count;
 	l->size = size;
+	l->ahead_at = 0;
 	l->next_cookie = cookie;
 	memcpy(l->entries, reply + 1, size);
 	for (size_t at = 0; at < size;) {

@@ -111,9 +111,14 @@ tests-built: $(UNIT_TESTS:%=$(O)/tests/unit/%) $(COMPAT_PROGRAMS)
 $(SUITES:%=check-%): check-%: all tests-built rootfs ## one suite: check-compat, check-oci, ...
 	@MAKE='$(MAKE) O=$(O) CC=$(CC)' MODE=$(MODE) O=$(abspath $(O)) CACHE=$(abspath $(CACHE)) tools/check $*
 
-.PHONY: bench
-bench: all tests-built rootfs-busybox ## native, cvisor: the rows of the budget that can be measured
-	@MODE=$(MODE) O=$(abspath $(O)) CACHE=$(abspath $(CACHE)) tests/bench/run
+BENCH := MODE=$(MODE) O=$(abspath $(O)) CACHE=$(abspath $(CACHE)) tests/bench/run
+.PHONY: bench bench-all bench-docs
+bench: all rootfs-busybox rootfs-bench ## native and cvisor, side by side: the quick rows, and which budgets hold
+	@$(BENCH) --json $(O)/bench.json
+bench-all: all rootfs-busybox rootfs-bench ## all rows: also configure, make, gcc, git, node, sqlite
+	@$(BENCH) --all --idle 60 --json $(O)/bench.json
+bench-docs: bench-all ## measure all rows and put the figures and the chart into docs/performance.md
+	@$(BENCH) --from $(O)/bench.json --docs docs/performance.md --chart docs/performance.svg >/dev/null
 
 .PHONY: demo
 demo: ## install what is needed, build, and show a shell session in the sandbox (as root)

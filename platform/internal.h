@@ -129,8 +129,9 @@ struct platform_thread {
 };
 
 struct platform_counters {
-	atomic_ullong calls, faults, kicks, reports, doorbells, window_reads, window_writes,
-	    vm_reads, vm_writes, forks, threads, execs, reaped, memops, addfds;
+#define PLATFORM_FIELD(name, text) atomic_ullong name;
+	PLATFORM_COUNTERS(PLATFORM_FIELD)
+#undef PLATFORM_FIELD
 };
 
 #define EARLY_DEAD_MAX 64

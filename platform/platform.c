@@ -189,24 +189,12 @@ const char *platform_name(const struct platform *p)
 	return p->backend->name;
 }
 
-#define LOAD(field) ret_stats->field = atomic_load_explicit(&p->stats.field, memory_order_relaxed)
 void platform_get_stats(struct platform *p, struct platform_stats *ret_stats)
 {
-	LOAD(calls);
-	LOAD(faults);
-	LOAD(kicks);
-	LOAD(reports);
-	LOAD(doorbells);
-	LOAD(window_reads);
-	LOAD(window_writes);
-	LOAD(vm_reads);
-	LOAD(vm_writes);
-	LOAD(forks);
-	LOAD(threads);
-	LOAD(execs);
-	LOAD(reaped);
-	LOAD(memops);
-	LOAD(addfds);
+#define LOAD(name, text)                                                                           \
+	ret_stats->name = atomic_load_explicit(&p->stats.name, memory_order_relaxed);
+	PLATFORM_COUNTERS(LOAD)
+#undef LOAD
 }
 
 /* --- events --- */

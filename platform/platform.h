@@ -197,13 +197,29 @@ struct platform_config {
 	int proc_fd; /* a /proc that shows this process (borrowed); <= 0: the one at /proc */
 };
 
+/* What the platform counts, name and meaning. `runsc debug --stats` shows whatever is listed here.
+ */
+#define PLATFORM_COUNTERS(X)                                                                       \
+	X(calls, "system calls that reached the sentry")                                           \
+	X(faults, "faults of guest instructions")                                                  \
+	X(kicks, "threads stopped on the sentry's wish")                                           \
+	X(reports, "reports of what a reply asked for")                                            \
+	X(doorbells, "host notifications received")                                                \
+	X(window_reads, "guest memory read from a window")                                         \
+	X(window_writes, "guest memory written through a window")                                  \
+	X(vm_reads, "process_vm_readv, or what stands in for it")                                  \
+	X(vm_writes, "process_vm_writev, or what stands in for it")                                \
+	X(forks, "host processes cloned by guests")                                                \
+	X(threads, "host threads cloned by guests")                                                \
+	X(execs, "fresh stub processes taken")                                                     \
+	X(reaped, "host processes reaped")                                                         \
+	X(memops, "memory operations ordered")                                                     \
+	X(addfds, "descriptors handed in")
+
 struct platform_stats {
-	uint64_t calls, faults, kicks, reports;
-	uint64_t doorbells; /* host notifications received */
-	uint64_t window_reads, window_writes;
-	uint64_t vm_reads, vm_writes; /* process_vm_readv/writev, or what stands in for them */
-	uint64_t forks, threads, execs, reaped;
-	uint64_t memops, addfds;
+#define PLATFORM_FIELD(name, text) uint64_t name;
+	PLATFORM_COUNTERS(PLATFORM_FIELD)
+#undef PLATFORM_FIELD
 };
 
 /*

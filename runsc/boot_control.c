@@ -192,22 +192,8 @@ void boot_stats(struct boot *b, struct strbuf *out)
 
 	if (b->platform)
 		platform_get_stats(b->platform, &s);
-#define ROW(name) strbuf_addf(out, #name " %" PRIu64 "\n", s.name)
-	ROW(calls);
-	ROW(faults);
-	ROW(kicks);
-	ROW(reports);
-	ROW(doorbells);
-	ROW(window_reads);
-	ROW(window_writes);
-	ROW(vm_reads);
-	ROW(vm_writes);
-	ROW(forks);
-	ROW(threads);
-	ROW(execs);
-	ROW(reaped);
-	ROW(memops);
-	ROW(addfds);
+#define ROW(name, text) strbuf_addf(out, #name " %" PRIu64 "\n", s.name);
+	PLATFORM_COUNTERS(ROW)
 #undef ROW
 	gofer_client_report(b->gofer, out);
 	for (int i = 0; i < OBJ_KINDS; i++)

@@ -25,6 +25,12 @@ $(GEN_DOCS): $(O)/tools/gen-docs.o $(O)/libcvisor.a
 		-Wl,--as-needed $(filter-out -l:libjemalloc_pic.a,$(LIBS))
 -include $(O)/tools/gen-docs.d
 
+# What call-site patching does with a file (docs/platform.md): $(O)/tools/patch-sites [-v] FILE...
+$(O)/tools/patch-sites: $(O)/tools/patch-sites.o $(O)/libcvisor.a
+	@echo '  LD      $@'
+	@$(CC) $(CFLAGS_ALL) $(filter-out -static-pie,$(LDFLAGS_MODE)) -pie -o $@ $^ \
+		-Wl,--as-needed $(filter-out -l:libjemalloc_pic.a,$(LIBS))
+
 .PHONY: docs docs-current
 docs: $(GEN_DOCS) ## bring generated documents up to date: docs/compatibility.md, tables in security.md
 	@tools/update-docs $(GEN_DOCS)

@@ -9,13 +9,16 @@ FUZZ_elf := sentry/mm/mm.c sentry/mm/vma.c sentry/mm/area.c sentry/loader/elf.c 
 	sentry/loader/script.c sentry/loader/stack.c sentry/loader/creds.c sentry/loader/load.c
 FUZZ_SEEDS_elf := tests/fuzz/seeds_elf
 FUZZ_gofer := $(GOFER_SERVER_SRCS)
+FUZZ_patch := $(PATCH_SRCS)
+FUZZ_LIBS_patch := -lcapstone
+FUZZ_SEEDS_patch := tests/fuzz/seeds_patch
 
 define fuzz_rule
 out/fuzz/$(1): tests/fuzz/fuzz_$(1).c $(FUZZ_$(1)) $(wildcard base/*.c)
 	@mkdir -p $$(@D)
 	@echo '  FUZZ    $$@'
 	@clang $(CFLAGS_COMMON) -O1 -DDEBUG -fsanitize=fuzzer,address,undefined \
-		-fno-sanitize-recover=undefined -o $$@ $$^ -lunwind
+		-fno-sanitize-recover=undefined -o $$@ $$^ -lunwind $$(FUZZ_LIBS_$(1))
 
 .PHONY: fuzz-$(1)
 fuzz-$(1): out/fuzz/$(1)

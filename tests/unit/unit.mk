@@ -34,6 +34,8 @@ UNIT_control := runsc/control.c runsc/error.c
 PLATFORM_SRCS := $(filter-out platform/stub/%,$(wildcard platform/*.c platform/*/*.c))
 UNIT_platform := $(PLATFORM_SRCS) tests/unit/guest/minisentry.c
 UNIT_platform_hostile := $(UNIT_platform)
+PATCH_SRCS := $(wildcard platform/patch/*.c)
+UNIT_patch := $(PATCH_SRCS)
 UNIT_platform_filter := platform/filter.c
 include tests/unit/guest/guest.mk
 

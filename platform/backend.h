@@ -17,6 +17,9 @@ struct platform_backend {
 	const char *name;
 	/* platform_next must always be called by the same thread, the first that called it. */
 	bool pinned;
+	/* Calls are the stub's to serve before they are the sentry's: fast entry, answers, waits.
+	 */
+	bool stub_calls;
 	/*
 	 * Brings the zygote to life, the thread that does what is in platform.spawn; it is ORDERED,
 	 * and may be so for a while after. Called by platform_new. Negative errno with *ret_why,

@@ -92,7 +92,8 @@ static int fill_boot(struct platform *p, const struct platform_config *config,
 	boot->token = token;
 	boot->fsgsbase = !(config->without & FEATURE_BIT(FSGSBASE)) &&
 			 (getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE_BIT) != 0;
-	boot->plan_count = config->copyplan_count;
+	p->fsgsbase = boot->fsgsbase;
+	boot->plan_count = p->without & FEATURE_BIT(WINDOWS) ? 0 : config->copyplan_count;
 	memcpy(boot->plans, config->copyplans, config->copyplan_count * sizeof(boot->plans[0]));
 	find_vdso(p, boot, config->proc_fd);
 	return 0;

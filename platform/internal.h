@@ -143,6 +143,7 @@ struct platform {
 	uint64_t without, force;		    /* [I] FEATURE_BIT()s */
 	uint32_t spare_target;			    /* [I] */
 	uint64_t vdso_size, vdso_code_offset;	    /* [I] */
+	bool fsgsbase;				    /* [I] */
 	struct platform_counters stats;		    /* [a] */
 
 	struct mutex arena_lock;

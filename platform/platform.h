@@ -91,6 +91,7 @@ struct platform_event {
 		struct {
 			uint64_t nr;
 			uint64_t arg[6];
+			bool fast; /* from a rewritten call site: the guest's word, a hint */
 		} call;
 		struct platform_fault fault;
 		struct platform_report report;
@@ -201,6 +202,7 @@ struct platform_config {
  */
 #define PLATFORM_COUNTERS(X)                                                                       \
 	X(calls, "system calls that reached the sentry")                                           \
+	X(fast_calls, "of the calls: from rewritten call sites")                                   \
 	X(faults, "faults of guest instructions")                                                  \
 	X(kicks, "threads stopped on the sentry's wish")                                           \
 	X(reports, "reports of what a reply asked for")                                            \
@@ -256,6 +258,11 @@ int platform_mm_new(struct platform *p, void *cookie, struct platform_thread **r
 struct platform_mm *platform_thread_mm(struct platform_thread *t);
 uint64_t platform_vdso_size(const struct platform *p);	      /* vvar + code; 0: host has none */
 uint64_t platform_vdso_code_offset(const struct platform *p); /* of its ELF header */
+/*
+ * Where a rewritten call site jumps to instead of trapping (registers: stub/layout.h), the same
+ * address in each guest's memory; 0: this platform, or this host, has none.
+ */
+uint64_t platform_fast_entry(const struct platform *p);
 
 /* Prepares a child for PORD_CLONE of `parent`, which is STOPPED. 0 or negative errno. */
 int platform_clone_prepare(struct platform_thread *parent, enum platform_clone kind, void *cookie,

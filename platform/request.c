@@ -70,6 +70,9 @@ bool request_decode(struct platform_thread *t, struct platform_event *ret_event)
 	switch (req.type) {
 	case PEV_CALL:
 		decode_call(&req.regs, ret_event);
+		ret_event->call.fast = req.flags & REQUEST_FAST;
+		if (ret_event->call.fast)
+			count_stat(t->p, fast_calls);
 		decode_windows(t, &req);
 		count_stat(t->p, calls);
 		return true;

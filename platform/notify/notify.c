@@ -504,6 +504,7 @@ static void notify_release(struct platform *p)
 
 const struct platform_backend notify_backend = {
     .name = "notify",
+    .stub_calls = true,
     .boot = notify_boot,
     .start = reaper_start,
     .stop = notify_stop,

@@ -14,6 +14,7 @@
 
 #include "platform/copyplan.h"
 #include "platform/platform.h"
+#include "platform/stub/layout.h"
 
 /* The doorbell's first argument; the second is the sequence number or the token. */
 enum bell {
@@ -42,8 +43,11 @@ struct channel_window {
 	uint32_t writable;
 };
 
+#define REQUEST_FAST 0x1u /* a call by the fast entry: a hint, for statistics and for rewriting */
+
 struct channel_request {
-	uint32_t type; /* enum platform_event_type */
+	uint16_t type; /* enum platform_event_type */
+	uint16_t flags;
 	uint32_t window_count;
 	struct platform_regs regs;
 	struct platform_fault fault;
@@ -95,10 +99,28 @@ struct channel_reply {
 	struct channel_writeback writebacks[CHANNEL_WINDOWS];
 };
 
+/* What the trap is for that takes a thread from the fast path into the handler (stub/fast.c). */
+enum fast_stage {
+	FAST_RETURN, /* the call is done: back to the guest */
+	FAST_REPLY,  /* the sentry's reply is still to be carried out */
+	FAST_REPORT, /* the request is a report to be made */
+};
+
+/* The stub's own notes; to the sentry at most hints. */
+struct channel_fast {
+	uint64_t stack_top;	 /* of the slot */
+	_Atomic uint32_t kicked; /* a kick came while the thread was in the stub's text */
+	uint32_t stage;		 /* enum fast_stage */
+	uint32_t by_gs;		 /* gs points here: fast.S may use it on the way out */
+	_Atomic uint32_t asleep; /* waits in the host kernel for another thread of the guest */
+	uint64_t spare[11];
+};
+
 struct channel {
 	_Atomic uint32_t state;
 	_Atomic uint32_t tid_word; /* cleared by the host kernel when the slot's thread is gone */
 	uint64_t seq;		   /* of the request */
+	struct channel_fast fast;
 	struct channel_request req;
 	struct channel_reply rep;
 	struct channel_memop memops[PLATFORM_MEMOPS_MAX]
@@ -107,6 +129,17 @@ struct channel {
 };
 _Static_assert(sizeof(struct channel) == CHANNEL_STRIDE, "a channel fills its stride");
 _Static_assert(offsetof(struct channel, window) == CHANNEL_HEADER_SIZE, "the header is two pages");
+
+_Static_assert(offsetof(struct channel, fast) == CHANNEL_FAST, "layout.h");
+_Static_assert(offsetof(struct channel, fast.stack_top) == CHANNEL_STACK_TOP, "layout.h");
+_Static_assert(offsetof(struct channel, fast.kicked) == CHANNEL_KICKED, "layout.h");
+_Static_assert(offsetof(struct channel, fast.by_gs) == CHANNEL_BY_GS, "layout.h");
+_Static_assert(offsetof(struct channel, req.regs) == CHANNEL_REGS, "layout.h");
+_Static_assert(STUB_CHANNELS >> 32 == STUB_CHANNELS_HI, "fast.S");
+_Static_assert((STUB_CHANNELS + (uint64_t)STUB_SLOTS * CHANNEL_STRIDE - 1) >> 32 ==
+		   STUB_CHANNELS_HI,
+	       "fast.S");
+_Static_assert(STUB_CHANNELS + (uint64_t)STUB_SLOTS * CHANNEL_STRIDE <= STUB_REGION_END, "fits");
 
 /* A mapping of the host's vDSO: [start, start + size) relative to the vDSO's ELF header. */
 struct stub_vdso_part {

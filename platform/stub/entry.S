@@ -3,20 +3,13 @@
  * The stub's assembly: start, host calls, the way back to the guest, copying that survives faults.
  *
  * Exception table: a fault whose instruction lies in [from, to) continues at `fixup`
- * (faults.c: stub_fix_fault). Registers stay as they were.
+ * (main.c: own_fault). Registers stay as they were.
  */
 	.macro	EXTABLE from, to, fixup
 	.pushsection .rodata.extable, "a"
 	.quad	\from, \to, \fixup
 	.popsection
 	.endm
-
-	.pushsection .rodata.extable, "a"
-	.balign	8
-	.globl	stub_extable
-	.hidden	stub_extable
-stub_extable:
-	.popsection
 
 	.text
 	.macro	FUNC name
@@ -179,6 +172,10 @@ FUNC stub_rdfsbase
 
 FUNC stub_wrgsbase
 	wrgsbase %rdi
+	ret
+
+FUNC stub_rdgsbase
+	rdgsbase %rax
 	ret
 
 	/* The boot block: the sentry fills it in the ELF image (notify/zygote.c). */

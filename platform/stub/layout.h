@@ -17,11 +17,10 @@
  * STUB_FAST_ENTRY, where a rewritten call site gets in (fast.S), is the first byte of the text. On
  * entry
  *
- *	rax		the call's number
- *	rcx		the address behind the guest's `syscall` instruction, which is still there:
- *two bytes, at rcx - 2 r11		anything: it is the native call's to overwrite, as rcx is
- *	all others	the guest's: arguments, rsp (nothing below it may be touched), rflags, FP
- *state
+ *	rax	the call's number
+ *	rcx	the address behind the guest's `syscall` instruction: the two bytes are still there
+ *	r11	anything: it is the native call's to overwrite, as rcx is
+ *	others	the guest's: arguments, rsp (nothing below it may be touched), rflags, FP state
  *
  * On return everything is as after a native call: the result in rax, rcx as it was, rflags in r11,
  * and rip = rcx. When the stub can't, or may not, serve the call it jumps to rcx - 2, and the
@@ -39,10 +38,19 @@
 #define STUB_STACKS	  0x7ffe10000000
 #define STUB_STACK_STRIDE 0x10000
 #define STUB_STACK_SIZE	  0x8000
-#define STUB_CHANNELS	  0x7ffea0000000
+#define STUB_CHANNELS	  0x7fff00000000 /* all share the upper half: fast.S looks at that */
+#define STUB_CHANNELS_HI  0x7fff
 #define STUB_REGION_END	  0x7ffffffff000
 #define STUB_SLOTS	  32000
 #define STUB_KICK_SIGNAL  23	/* SIGURG: coalesces, and does no harm before it has a handler */
 #define STUB_DOORBELL	  0x7d0 /* not a call of any kernel; arguments: enum bell, value */
+
+/* Offsets in struct channel, for assembly. */
+#define CHANNEL_FAST	    16 /* struct channel_fast */
+#define CHANNEL_STACK_TOP   (CHANNEL_FAST + 0)
+#define CHANNEL_KICKED	    (CHANNEL_FAST + 8)
+#define CHANNEL_BY_GS	    (CHANNEL_FAST + 16)
+#define CHANNEL_REGS	    136 /* req.regs */
+#define CHANNEL_REG(number) (CHANNEL_REGS + 8 * (number))
 
 #endif

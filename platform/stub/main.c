@@ -5,7 +5,7 @@
  *
  * The thread's register state is the signal frame that the host kernel built on the slot's stack;
  * replies edit that frame, and rt_sigreturn makes it true. How the sentry is reached is one
- * function, call_sentry.
+ * function, stub_call_sentry.
  */
 #include <sys/syscall.h>
 
@@ -13,11 +13,6 @@
 
 #define ENOSYS_	  38
 #define RFLAGS_AC 0x40000ul
-
-struct extable_entry {
-	uint64_t from, to, fixup;
-};
-extern const struct extable_entry stub_extable[4] __attribute__((visibility("hidden")));
 
 void stub_exit_process(void)
 {
@@ -39,7 +34,7 @@ static long ring(enum bell what, uint64_t value)
 }
 
 /* Hands request ch->req to the sentry and returns when ch->rep holds the reply. */
-static void call_sentry(struct channel *ch)
+void stub_call_sentry(struct channel *ch)
 {
 	uint64_t seq = ++ch->seq;
 
@@ -60,7 +55,7 @@ static void report(struct channel *ch, enum platform_report_step step, uint32_t 
 }
 
 /* Step 1: false if guest memory can't be written. */
-static bool write_back(struct channel *ch)
+bool stub_write_back(struct channel *ch)
 {
 	uint32_t count = ch->rep.writeback_count;
 	bool ok = true;
@@ -75,7 +70,7 @@ static bool write_back(struct channel *ch)
 }
 
 /* Step 2: false, with the report filled in, if one failed. */
-static bool do_memops(struct channel *ch)
+bool stub_do_memops(struct channel *ch)
 {
 	uint32_t count = ch->rep.memop_count;
 
@@ -138,11 +133,11 @@ static bool do_reply(struct channel *ch, struct abi_ucontext *uc)
 	const struct channel_reply *rep = &ch->rep;
 	uint32_t flags = rep->flags;
 	enum platform_order order = rep->order;
-	bool efault = !write_back(ch);
+	bool efault = !stub_write_back(ch);
 	uint64_t value = 0;
 	int err;
 
-	if (!do_memops(ch))
+	if (!stub_do_memops(ch))
 		return false;
 	err = do_order(ch, uc, &value);
 	if (err < 0) {
@@ -164,65 +159,122 @@ static bool do_reply(struct channel *ch, struct abi_ucontext *uc)
 	return true;
 }
 
+/* A kick that came while the thread was on the fast path: true, and the request says so. */
+static bool take_kick(struct channel *ch)
+{
+	if (!atomic_load_explicit(&ch->fast.kicked, memory_order_relaxed))
+		return false;
+	atomic_store_explicit(&ch->fast.kicked, 0, memory_order_relaxed);
+	ch->req.type = PEV_KICKED;
+	return true;
+}
+
 /* Serves requests until one is answered by going on. */
 static void __attribute__((noreturn)) serve(struct channel *ch, struct abi_ucontext *uc)
 {
 	for (;;) {
 		stub_get_regs(&uc->mcontext, &ch->req.regs);
-		call_sentry(ch);
-		if (do_reply(ch, uc))
+		stub_call_sentry(ch);
+		if (do_reply(ch, uc) && !take_kick(ch))
 			stub_resume((struct abi_rt_sigframe *)((char *)uc - 8));
 		ch->req.window_count = 0;
 	}
 }
 
-/* arch_prctl of the fs base concerns nobody but this thread. False: not one of those. */
-static bool local_call(struct abi_sigcontext *sc)
+static void __attribute__((noreturn)) go_on(struct channel *ch, struct abi_ucontext *uc)
 {
-	uint64_t base;
+	if (!take_kick(ch))
+		stub_resume((struct abi_rt_sigframe *)((char *)uc - 8));
+	ch->req.window_count = 0;
+	serve(ch, uc);
+}
 
-	if (sc->ax != SYS_arch_prctl)
-		return false;
-	if (sc->di == 0x1002 /* ARCH_SET_FS */) {
-		if (sc->si >= STUB_REGION_END) {
-			sc->ax = (uint64_t)-1; /* EPERM */
+/* The thread left the fast path by stub_fast_trap: its registers are in the channel. */
+static void __attribute__((noreturn)) from_fast(struct channel *ch, struct abi_ucontext *uc)
+{
+	struct platform_regs regs = ch->req.regs;
+	uint32_t stage = ch->fast.stage;
+
+	stub_set_regs(&uc->mcontext, &regs);
+	if (stage == FAST_RETURN || (stage == FAST_REPLY && do_reply(ch, uc)))
+		go_on(ch, uc);
+	ch->req.window_count = 0;
+	serve(ch, uc);
+}
+
+static void __attribute__((noreturn)) from_init(struct abi_ucontext *uc)
+{
+	struct platform_regs zero = {0};
+
+	stub_initial_fp(uc);
+	stub_set_regs(&uc->mcontext, &zero);
+	stub_child(uc, stub_boot.token, true);
+}
+
+/*
+ * A guest that steps through its own code: the steps inside the stub are none of its business. It
+ * is sent back to the call's instruction, or on to where it comes out.
+ */
+static bool fix_step(struct channel *ch, struct abi_sigcontext *sc)
+{
+	if (sc->ip == (uint64_t)stub_fast_entry) {
+		sc->ip = sc->cx - 2;
+		return true;
+	}
+	return stub_fast_leaving(ch, sc);
+}
+
+static bool fix_copy(struct abi_sigcontext *sc)
+{
+	for (const struct extable_entry *e = stub_extable; e < stub_extable_end; e++)
+		if (sc->ip >= e->from && sc->ip < e->to) {
+			sc->ip = e->fixup;
 			return true;
 		}
-		stub_set_fs_base(sc->si);
-		sc->ax = 0;
-		return true;
-	}
-	if (sc->di == 0x1003 /* ARCH_GET_FS */) {
-		base = stub_get_fs_base();
-		sc->ax = stub_copy((void *)sc->si, &base, 8) ? (uint64_t)STUB_EFAULT : 0;
-		return true;
-	}
 	return false;
 }
 
 /* A fault or trap inside the stub's own text. */
-static void __attribute__((noreturn)) own_fault(int sig, struct abi_ucontext *uc)
+static void __attribute__((noreturn))
+own_fault(struct channel *ch, int sig, struct abi_ucontext *uc)
 {
-	struct abi_rt_sigframe *frame = (struct abi_rt_sigframe *)((char *)uc - 8);
 	struct abi_sigcontext *sc = &uc->mcontext;
 
-	if (sig == ABI_SIGILL && sc->ip == (uint64_t)stub_init_trap) {
-		struct platform_regs zero = {0};
-
-		stub_initial_fp(uc);
-		stub_set_regs(sc, &zero);
-		stub_child(uc, stub_boot.token, true);
-	}
-	for (uint32_t i = 0; i < sizeof(stub_extable) / sizeof(stub_extable[0]); i++)
-		if (sc->ip >= stub_extable[i].from && sc->ip < stub_extable[i].to) {
-			sc->ip = stub_extable[i].fixup;
-			stub_resume(frame);
-		}
+	if (sig == ABI_SIGILL && sc->ip == (uint64_t)stub_init_trap)
+		from_init(uc);
+	if (sig == ABI_SIGILL && sc->ip == (uint64_t)stub_fast_trap)
+		from_fast(ch, uc);
+	if (fix_copy(sc) || (sig == ABI_SIGTRAP && fix_step(ch, sc)))
+		stub_resume((struct abi_rt_sigframe *)((char *)uc - 8));
 	if (sig == ABI_SIGBUS && (sc->flags & RFLAGS_AC)) { /* the guest's alignment checks */
 		sc->flags &= ~RFLAGS_AC;
-		stub_resume(frame);
+		stub_resume((struct abi_rt_sigframe *)((char *)uc - 8));
 	}
 	stub_exit_process();
+}
+
+/* A kick. Returns if the thread was in guest code, or as good as there. */
+static void kicked(struct channel *ch, struct abi_ucontext *uc, bool own)
+{
+	if (own && !stub_fast_kicked(ch, &uc->mcontext))
+		stub_resume((struct abi_rt_sigframe *)((char *)uc - 8));
+	atomic_store_explicit(&ch->fast.kicked, 0, memory_order_relaxed);
+	ch->req.type = PEV_KICKED;
+	ch->req.window_count = 0;
+}
+
+/* A call by the guest's own instruction. Returns if it is the sentry's to serve. */
+static void trapped(struct channel *ch, struct abi_ucontext *uc)
+{
+	struct platform_regs *regs = &ch->req.regs;
+
+	stub_get_regs(&uc->mcontext, regs);
+	if (stub_local_call(ch, regs)) {
+		uc->mcontext.ax = regs->rax;
+		go_on(ch, uc);
+	}
+	ch->req.type = PEV_CALL;
+	stub_fill_windows(ch);
 }
 
 static void fill_fault(struct channel *ch, int sig, const struct abi_siginfo *info,
@@ -241,20 +293,17 @@ void stub_handler(int sig, struct abi_siginfo *info, struct abi_ucontext *uc)
 {
 	struct channel *ch = stub_channel(stub_slot(uc));
 	struct abi_sigcontext *sc = &uc->mcontext;
+	bool own = sc->ip - (uint64_t)stub_text_begin < STUB_TEXT_MAX;
 
-	if (sc->ip - (uint64_t)stub_text_begin < STUB_TEXT_MAX && sig != STUB_KICK_SIGNAL)
-		own_fault(sig, uc);
-	if (sig == ABI_SIGSYS) {
-		if (local_call(sc))
-			stub_resume((struct abi_rt_sigframe *)((char *)uc - 8));
-		ch->req.type = PEV_CALL;
-		stub_fill_windows(ch, sc, sc->ax);
-	} else if (sig == STUB_KICK_SIGNAL) {
-		ch->req.type = PEV_KICKED;
-		ch->req.window_count = 0;
-	} else {
+	if (own && sig != STUB_KICK_SIGNAL)
+		own_fault(ch, sig, uc);
+	ch->req.flags = 0;
+	if (sig == ABI_SIGSYS)
+		trapped(ch, uc);
+	else if (sig == STUB_KICK_SIGNAL)
+		kicked(ch, uc, own);
+	else
 		fill_fault(ch, sig, info, sc);
-	}
 	serve(ch, uc);
 }
 
@@ -279,10 +328,7 @@ void stub_child(struct abi_ucontext *uc, uint64_t token, bool forked)
 	struct channel *ch = stub_channel(stub_slot(uc));
 	long r;
 
-	if (stub_boot.fsgsbase)
-		stub_wrgsbase((uint64_t)ch);
-	else
-		stub_syscall(SYS_arch_prctl, 0x1001 /* ARCH_SET_GS */, ch);
+	stub_gs_init(ch);
 	do {
 		r = ring(BELL_HELLO, token);
 	} while (r < 0);
@@ -290,9 +336,10 @@ void stub_child(struct abi_ucontext *uc, uint64_t token, bool forked)
 		map_channels(r);
 	while (atomic_load_explicit(&ch->state, memory_order_acquire) != CHANNEL_REPLY)
 		ring(BELL_HELLO, token);
+	ch->fast.stack_top = stub_stack_top(stub_slot(uc));
+	atomic_store_explicit(&ch->fast.kicked, 0, memory_order_relaxed);
 	ch->req.window_count = 0;
 	if (do_reply(ch, uc))
-		stub_resume((struct abi_rt_sigframe *)((char *)uc - 8));
-	ch->req.window_count = 0;
+		go_on(ch, uc);
 	serve(ch, uc);
 }

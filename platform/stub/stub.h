@@ -21,6 +21,12 @@
 extern const struct stub_boot stub_boot;
 extern const char stub_text_begin[], stub_text_end[];
 
+/* A fault whose instruction lies in [from, to) continues at fixup. */
+struct extable_entry {
+	uint64_t from, to, fixup;
+};
+extern const struct extable_entry stub_extable[], stub_extable_end[];
+
 /* entry.S */
 long stub_syscall6(long nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f);
 void stub_resume(struct abi_rt_sigframe *frame) __attribute__((noreturn));
@@ -36,6 +42,12 @@ int stub_cmpxchg32(uint32_t *p, uint32_t expected, uint32_t value, uint32_t *ret
 void stub_wrfsbase(uint64_t base);
 void stub_wrgsbase(uint64_t base);
 uint64_t stub_rdfsbase(void);
+uint64_t stub_rdgsbase(void);
+
+/* fast.S */
+extern const char stub_fast_entry[], stub_fast_exit[], stub_fast_exit_end[], stub_fast_trap[];
+extern const char stub_fast_bounce[], stub_wait_begin[], stub_wait_end[], stub_wait_abort[];
+long stub_wait(_Atomic uint32_t *kicked, const uint64_t call[7]);
 
 /* init.c */
 void stub_init(const uint64_t *sp) __attribute__((noreturn));
@@ -48,8 +60,27 @@ void stub_handler(int sig, struct abi_siginfo *info, struct abi_ucontext *uc)
 void stub_child(struct abi_ucontext *uc, uint64_t token, bool forked) __attribute__((noreturn));
 void stub_exit_process(void) __attribute__((noreturn));
 
-/* windows.c: copies in what call `nr` reads, by the plan. */
-void stub_fill_windows(struct channel *ch, const struct abi_sigcontext *regs, uint64_t nr);
+/* main.c, for the fast path. */
+void stub_call_sentry(struct channel *ch);
+/* The first two steps of a reply. */
+bool stub_write_back(struct channel *ch);
+bool stub_do_memops(struct channel *ch);
+
+/* fast.c */
+uint32_t stub_fast_call(struct channel *ch);
+/* If the thread is on its way out: true, and sc is as it will be in the guest. */
+bool stub_fast_leaving(const struct channel *ch, struct abi_sigcontext *sc);
+/* A kick that came in the stub's own text. True: the thread is as good as back in the guest. */
+bool stub_fast_kicked(struct channel *ch, struct abi_sigcontext *sc);
+
+/* windows.c: copies in what the call in ch->req.regs reads, by the plan. */
+void stub_fill_windows(struct channel *ch);
+
+/* local.c: calls that need no sentry. True: served, r->rax is the result. */
+bool stub_local_call(struct channel *ch, struct platform_regs *r);
+/* gs points at the channel unless the guest uses it. */
+void stub_gs_init(struct channel *ch);
+bool stub_gs_ours(const struct channel *ch);
 
 /* orders.c: what a reply asks for. Results: 0 or negative errno. */
 int stub_memop(const struct channel_memop *op);

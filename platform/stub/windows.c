@@ -11,15 +11,15 @@ struct fill {
 	uint32_t count;
 };
 
-static uint64_t arg_of(const struct abi_sigcontext *r, uint32_t n)
+static uint64_t arg_of(const struct platform_regs *r, uint32_t n)
 {
 	switch (n) {
 	case 0:
-		return r->di;
+		return r->rdi;
 	case 1:
-		return r->si;
+		return r->rsi;
 	case 2:
-		return r->dx;
+		return r->rdx;
 	case 3:
 		return r->r10;
 	case 4:
@@ -29,7 +29,7 @@ static uint64_t arg_of(const struct abi_sigcontext *r, uint32_t n)
 	}
 }
 
-static uint64_t size_of(const struct copywin *w, const struct abi_sigcontext *r)
+static uint64_t size_of(const struct copywin *w, const struct platform_regs *r)
 {
 	uint64_t count, size;
 
@@ -91,7 +91,7 @@ static void fill_iov(struct fill *f, const struct channel_window *array, bool ou
 	}
 }
 
-static void fill_one(struct fill *f, const struct copywin *cw, const struct abi_sigcontext *regs)
+static void fill_one(struct fill *f, const struct copywin *cw, const struct platform_regs *regs)
 {
 	uint64_t va = arg_of(regs, cw->arg);
 	struct channel_window *w;
@@ -108,15 +108,16 @@ static void fill_one(struct fill *f, const struct copywin *cw, const struct abi_
 		fill_iov(f, w, cw->kind == COPYWIN_IOV_OUT);
 }
 
-void stub_fill_windows(struct channel *ch, const struct abi_sigcontext *regs, uint64_t nr)
+void stub_fill_windows(struct channel *ch)
 {
+	struct platform_regs regs = ch->req.regs;
 	struct fill f = {ch, 0, 0};
 
-	if (nr < stub_boot.plan_count) {
-		const struct copyplan *plan = &stub_boot.plans[nr];
+	if (regs.rax < stub_boot.plan_count) {
+		const struct copyplan *plan = &stub_boot.plans[regs.rax];
 
 		for (uint32_t i = 0; i < plan->count; i++)
-			fill_one(&f, &plan->win[i], regs);
+			fill_one(&f, &plan->win[i], &regs);
 	}
 	ch->req.window_count = f.count;
 }

@@ -18,6 +18,8 @@
 #include "base/feature.h"
 #include "tests/unit/guest/minisentry.h"
 
+#define KICKED_ROUNDS 4000
+
 static struct mini mini;
 
 static int setup(void **state)
@@ -82,6 +84,64 @@ PROGRAM_TEST(atomics, P_ATOMIC, 0)
 PROGRAM_TEST(fs_base, P_FS, 0)
 PROGRAM_TEST(vdso, P_VDSO, 0)
 PROGRAM_TEST(vsyscall, P_VSYSCALL, 0)
+
+PROGRAM_TEST(fast_registers, P_FAST_REGS, 0)
+PROGRAM_TEST(gs_base, P_GS, 0)
+
+/* Programs whose call sites are rewritten: everything works from there too. */
+static void fast_programs(void **state)
+{
+	static const long programs[][2] = {
+	    {P_CALLS, 0},     {P_WINDOWS, 0}, {P_MEMORY, 0},  {P_SIGNAL, 0},
+	    {P_FP, 0},	      {P_KICK, 0},    {P_ATOMIC, 0},  {P_FS, 0},
+	    {P_VDSO, 0},      {P_FORK, 0},    {P_VFORK, 0},   {P_VFORK_READS, 0},
+	    {P_THREADS, 200}, {P_GS, 0},      {P_FORKS, 100}, {P_FORK_IN_THREAD, 0}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(programs) / sizeof(programs[0]); i++)
+		if (run(programs[i][0] | P_FASTLY, programs[i][1]) != 0)
+			fail_msg("program %ld: line %ld", programs[i][0], mini.result);
+}
+
+/* Kicks all threads of a program again and again. */
+struct pelter {
+	atomic_bool end;
+	uint64_t kicks;
+};
+
+static void *pelt(void *arg)
+{
+	struct pelter *p = arg;
+
+	while (!atomic_load(&p->end)) {
+		p->kicks += mini_kick_all(&mini);
+		for (int i = 0; i < 200; i++)
+			sched_yield();
+	}
+	return NULL;
+}
+
+static void fast_calls_under_kicks(void **state)
+{
+	struct pelter p = {0};
+	pthread_t thread;
+	uint64_t calls;
+	struct platform_stats before, after;
+
+	(void)state;
+	platform_get_stats(mini.p, &before);
+	assert_int_equal(pthread_create(&thread, NULL, pelt, &p), 0);
+	assert_int_equal(run(P_KICKED | P_FASTLY, KICKED_ROUNDS), 0);
+	atomic_store(&p.end, true);
+	pthread_join(thread, NULL);
+	platform_get_stats(mini.p, &after);
+	calls = after.fast_calls - before.fast_calls;
+	printf("%llu kicks given, %llu taken, %llu fast calls of %llu\n",
+	       (unsigned long long)p.kicks, (unsigned long long)(after.kicks - before.kicks),
+	       (unsigned long long)calls, (unsigned long long)(after.calls - before.calls));
+	assert_true(calls > KICKED_ROUNDS);
+	assert_true(after.kicks > before.kicks);
+}
 
 static void fault_without_handler(void **state)
 {
@@ -222,6 +282,10 @@ static void interrupted_bells(void **state)
 	run_interrupted(P_FORKS, 100, 0);
 	run_interrupted(P_THREADS, 50, 0);
 	run_interrupted(P_VFORK, 0, 0);
+	run_interrupted(P_CALLS | P_FASTLY, 0, 0);
+	run_interrupted(P_BENCH_MMAP | P_FASTLY, 300, 1);
+	run_interrupted(P_FORKS | P_FASTLY, 100, 0);
+	run_interrupted(P_THREADS | P_FASTLY, 50, 0);
 }
 
 /* A hundred processes at once. */
@@ -278,6 +342,7 @@ static void costs(void **state)
 	printf("call %llu ns, fork+wait %llu ns (native vfork %llu ns), exec+exit %llu ns\n",
 	       (unsigned long long)call, (unsigned long long)forks,
 	       (unsigned long long)native_fork_ns(200), (unsigned long long)execs);
+	printf("call from a rewritten site %llu ns\n", cost_ns(P_BENCH | P_FASTLY, 20000, 0));
 	printf("mmap anonymous %llu ns, of a file %llu ns\n", cost_ns(P_BENCH_MMAP, 2000, 0),
 	       cost_ns(P_BENCH_MMAP, 2000, 1));
 	printf("doorbells %llu calls %llu vm_reads %llu addfds %llu\n",
@@ -306,6 +371,10 @@ int main(void)
 	    cmocka_unit_test(forks_in_threads),
 	    cmocka_unit_test(thousand_forks),
 	    cmocka_unit_test(many_processes),
+	    cmocka_unit_test(fast_registers),
+	    cmocka_unit_test(gs_base),
+	    cmocka_unit_test(fast_programs),
+	    cmocka_unit_test(fast_calls_under_kicks),
 	    cmocka_unit_test(no_kick_is_lost),
 	    cmocka_unit_test(no_interrupt_is_lost),
 	    cmocka_unit_test(killed_from_outside),
@@ -317,6 +386,7 @@ int main(void)
 	    cmocka_unit_test(fs_base),	      cmocka_unit_test(fork_and_wait),
 	    cmocka_unit_test(vforks),	      cmocka_unit_test(forks_in_threads),
 	    cmocka_unit_test(many_processes), cmocka_unit_test(interrupted_bells),
+	    cmocka_unit_test(gs_base),	      cmocka_unit_test(fast_programs),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown) +

@@ -11,16 +11,29 @@
 #include "platform/stub/channel.h"
 #include "platform/stub/layout.h"
 
+static uint64_t calls_are_fast; /* made as from a rewritten call site */
+
+/*
+ * A call site: the instruction itself, or what it is rewritten to. rcx must come back as the
+ * address behind it, r11 as rflags.
+ */
 static long call6(long nr, long a, long b, long c, long d, long e)
 {
 	register long r10 __asm__("r10") = d;
 	register long r8 __asm__("r8") = e;
 	long ret;
 
-	__asm__ volatile("syscall"
+	__asm__ volatile("cmpq $0, %[fast]\n\t"
+			 "je 0f\n\t"
+			 "lea 1f(%%rip), %%rcx\n\t"
+			 "movabs %[entry], %%r11\n\t"
+			 "jmp *%%r11\n"
+			 "0:\tsyscall\n"
+			 "1:"
 			 : "=a"(ret)
-			 : "a"(nr), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8)
-			 : "rcx", "r11", "memory");
+			 : "a"(nr), "D"(a), "S"(b), "d"(c), "r"(r10),
+			   "r"(r8), [fast] "m"(calls_are_fast), [entry] "i"(STUB_FAST_ENTRY)
+			 : "rcx", "r11", "memory", "cc");
 	return ret;
 }
 #define CALL(nr, ...) CALL_(nr, ##__VA_ARGS__, 0, 0, 0, 0, 0)
@@ -339,6 +352,166 @@ static void p_vdso(void)
 	EXPECT(CALL(G_VDSO, SCRATCH) == 0);
 }
 
+/* --- rewritten call sites --- */
+
+struct all_regs {
+	uint64_t rax, rcx, rdx, rsi, rdi, r8, r9, r10, r11, rbx, rbp, r12, r13, r14, r15, rsp,
+	    flags;
+	uint64_t red[16]; /* the red zone */
+	uint8_t ymm[4][32];
+	uint64_t next; /* the address behind the site */
+};
+
+/* Makes a call with known values everywhere and notes what is there after it. */
+void fast_site(struct all_regs *in, struct all_regs *out, struct all_regs *again);
+__asm__(".text\n"
+	"fast_site:\n"
+	"push %rbx\n push %rbp\n push %r12\n push %r13\n push %r14\n push %r15\n"
+	"push %rsi\n"
+	"mov %rsp, 120(%rdi)\n"
+	"mov %rdi, %r15\n"
+	/* the red zone, below what was pushed */
+	".set i, 0\n"
+	".rept 16\n mov 136 + 8 * i(%r15), %rax\n mov %rax, -128 + 8 * i(%rsp)\n"
+	".set i, i + 1\n .endr\n"
+	"vmovdqu 264(%r15), %ymm0\n vmovdqu 296(%r15), %ymm5\n"
+	"vmovdqu 328(%r15), %ymm9\n vmovdqu 360(%r15), %ymm15\n"
+	"lea 1f(%rip), %rax\n mov %rax, 392(%r15)\n"
+	"mov 16(%r15), %rdx\n mov 24(%r15), %rsi\n mov 32(%r15), %rdi\n"
+	"mov 40(%r15), %r8\n mov 48(%r15), %r9\n mov 56(%r15), %r10\n"
+	"mov 72(%r15), %rbx\n mov 80(%r15), %rbp\n mov 88(%r15), %r12\n"
+	"mov 96(%r15), %r13\n mov 104(%r15), %r14\n"
+	"mov (%r15), %rax\n"
+	"lea 1f(%rip), %rcx\n"
+	"lea -128(%rsp), %rsp\n"
+	"pushq 128(%r15)\n popfq\n"
+	"lea 128(%rsp), %rsp\n"
+	"movabs $0x7ffe00000000, %r11\n"
+	"jmp *%r11\n"
+	"syscall\n"
+	"1:\n"
+	/* flags and r11 first; the red zone is looked at before anything is pushed */
+	"xchg %r15, -136(%rsp)\n" /* below the red zone: ours */
+	"mov (%rsp), %r15\n"
+	"mov %rax, (%r15)\n mov %rcx, 8(%r15)\n mov %rdx, 16(%r15)\n mov %rsi, 24(%r15)\n"
+	"mov %rdi, 32(%r15)\n mov %r8, 40(%r15)\n mov %r9, 48(%r15)\n mov %r10, 56(%r15)\n"
+	"mov %r11, 64(%r15)\n mov %rbx, 72(%r15)\n mov %rbp, 80(%r15)\n mov %r12, 88(%r15)\n"
+	"mov %r13, 96(%r15)\n mov %r14, 104(%r15)\n mov %rsp, 120(%r15)\n"
+	"mov -136(%rsp), %rax\n mov %rax, 112(%r15)\n"
+	"lea -256(%rsp), %rsp\n pushfq\n popq 128(%r15)\n cld\n lea 256(%rsp), %rsp\n"
+	".set i, 0\n"
+	".rept 16\n mov -128 + 8 * i(%rsp), %rax\n mov %rax, 136 + 8 * i(%r15)\n"
+	".set i, i + 1\n .endr\n"
+	"vmovdqu %ymm0, 264(%r15)\n vmovdqu %ymm5, 296(%r15)\n"
+	"vmovdqu %ymm9, 328(%r15)\n vmovdqu %ymm15, 360(%r15)\n"
+	"pop %rsi\n"
+	"pop %r15\n pop %r14\n pop %r13\n pop %r12\n pop %rbp\n pop %rbx\n"
+	"ret\n");
+_Static_assert(STUB_FAST_ENTRY == 0x7ffe00000000, "the address in fast_site");
+_Static_assert(__builtin_offsetof(struct all_regs, red) == 136, "fast_site");
+_Static_assert(__builtin_offsetof(struct all_regs, ymm) == 264, "fast_site");
+_Static_assert(__builtin_offsetof(struct all_regs, next) == 392, "fast_site");
+
+#define FLAGS_ARITHMETIC 0xcd5ul /* OF DF SF ZF AF PF CF */
+
+static void check_site(uint64_t nr, uint64_t flags, uint64_t want)
+{
+	static struct all_regs in, out;
+	uint8_t *bytes = (uint8_t *)&in;
+
+	for (unsigned i = 0; i < sizeof(in); i++)
+		bytes[i] = (uint8_t)(i * 7 + nr);
+	in.rax = nr;
+	in.flags = flags | 0x202;
+	fast_site(&in, &out, &out);
+	EXPECT(out.rax == want);
+	EXPECT(out.rcx == in.next && (out.r11 & FLAGS_ARITHMETIC) == flags);
+	EXPECT((out.flags & FLAGS_ARITHMETIC) == flags && out.rsp == in.rsp);
+	EXPECT(out.rdx == in.rdx && out.rsi == in.rsi && out.rdi == in.rdi && out.r8 == in.r8);
+	EXPECT(out.r9 == in.r9 && out.r10 == in.r10 && out.rbx == in.rbx && out.rbp == in.rbp);
+	EXPECT(out.r12 == in.r12 && out.r13 == in.r13 && out.r14 == in.r14);
+	EXPECT(out.r15 == (uint64_t)&in);
+	for (unsigned i = 136; i < 392; i++)
+		EXPECT(((uint8_t *)&out)[i] == bytes[i]);
+}
+
+/* Simple replies, complex ones (an atomic, a signal frame), calls that don't exist, restarts. */
+static void p_fast_regs(void)
+{
+	static const uint64_t flags[] = {0, 1, 0x400, FLAGS_ARITHMETIC, 0x8c4};
+
+	EXPECT(CALL(G_HANDLER, on_signal, restorer) == 0);
+	for (unsigned i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
+		check_site(399, flags[i], (uint64_t)-38);
+		check_site(G_KICK_ME, flags[i], 3);
+		EXPECT(handler_runs == i + 1 && seen_sig == 10);
+		check_site(G_RESTART, flags[i], 7);
+		check_site(G_ATOMIC, flags[i], (uint64_t)-14);
+	}
+}
+
+/* The guest uses gs: its sites trap, whatever way it has set it. */
+static void p_gs(void)
+{
+	static uint64_t tls[4] = {0, 44, 55, 66};
+	uint64_t value = 0, base = 1;
+
+	EXPECT(CALL(158, 0x1004, &base) == 0 && base == 0);
+	EXPECT(CALL(158, 0x1001, tls) == 0);
+	__asm__ volatile("mov %%gs:8, %0" : "=r"(value));
+	EXPECT(value == 44);
+	EXPECT(CALL(G_NOP, 3) == 4 && CALL(G_RESTART) == 7);
+	EXPECT(CALL(158, 0x1004, &base) == 0 && base == (uint64_t)tls);
+	EXPECT(CALL(158, 0x1001, 0x800000000000) == -1);
+	if (CALL(G_FORK) == 0) {
+		__asm__ volatile("mov %%gs:16, %0" : "=r"(value));
+		EXPECT(value == 55 && CALL(G_NOP, 8) == 9);
+		CALL(G_DONE, 0);
+	}
+	EXPECT(CALL(G_WAIT, 1) == 0);
+	EXPECT(CALL(158, 0x1001, 0) == 0 && CALL(G_NOP, 5) == 6);
+	EXPECT(CALL(158, 0x1004, &base) == 0 && base == 0);
+}
+
+/* Calls of several kinds until the others have had their kicks. */
+static void kicked_thread(long rounds)
+{
+	static volatile uint32_t word;
+	char buf[64];
+
+	for (long i = 0; i < rounds; i++) {
+		if (CALL(G_NOP, i) != i + 1)
+			CALL(G_DONE, __LINE__);
+		if (CALL(G_OUT, buf, 64, 64) != 64 || buf[63] != 'a' + 63 % 26)
+			CALL(G_DONE, __LINE__);
+		if (i % 16 == 0 && CALL(G_ATOMIC, &word, PATOM_ADD, 1, 0) < 0)
+			CALL(G_DONE, __LINE__);
+		if (i % 8 == 0 && CALL(G_RESTART) != 7)
+			CALL(G_DONE, __LINE__);
+	}
+	__atomic_fetch_add(&counter, 1, __ATOMIC_SEQ_CST);
+	CALL(G_EXIT);
+}
+
+/* Each kick runs a handler on top of whatever was under way, which makes calls as well. */
+static void on_kick(int sig, struct abi_siginfo *info, struct abi_ucontext *uc)
+{
+	(void)info;
+	(void)uc;
+	if (sig != 10 || CALL(G_NOP, 70) != 71)
+		CALL(G_DONE, __LINE__);
+	__atomic_fetch_add(&handler_runs, 1, __ATOMIC_SEQ_CST);
+}
+
+static void p_kicked(long rounds)
+{
+	EXPECT(CALL(G_HANDLER, on_kick, restorer) == 0);
+	for (int i = 0; i < 4; i++)
+		EXPECT(CALL(G_THREAD, kicked_thread, rounds, stack_top(8 * i + 7)) > 0);
+	EXPECT(CALL(G_WAIT, 4) == 0);
+	EXPECT(counter == 4);
+}
+
 static void p_bench(long count)
 {
 	for (long i = 0; i < count; i++)
@@ -517,6 +690,12 @@ static void run(long program, long arg, long arg2)
 		return p_bench_mmap(arg, arg2);
 	case P_SPIN:
 		return p_spin();
+	case P_FAST_REGS:
+		return p_fast_regs();
+	case P_GS:
+		return p_gs();
+	case P_KICKED:
+		return p_kicked(arg);
 	case P_GARBAGE:
 		EXPECT(CALL(G_THREAD, arg ? scribbler : thread_main, 0, stack_top(0)) > 0);
 		return p_garbage();
@@ -540,6 +719,7 @@ static void run(long program, long arg, long arg2)
 void guest_start(long program, long arg, long arg2);
 void __attribute__((section(".text.start"))) guest_start(long program, long arg, long arg2)
 {
-	run(program, arg, arg2);
+	calls_are_fast = program & P_FASTLY;
+	run(program & ~P_FASTLY, arg, arg2);
 	CALL(G_DONE, 0);
 }

@@ -37,6 +37,8 @@ enum guest_call {
 	G_LAST = 511,
 };
 
+#define P_FASTLY 0x1000 /* added to a program: its call sites are as rewritten ones */
+
 /* Programs: the first argument of the entry. */
 enum guest_program {
 	P_CALLS,
@@ -59,6 +61,9 @@ enum guest_program {
 	P_BENCH_MMAP, /* (count, 1: of a file) */
 	P_SPIN,
 	P_VSYSCALL,
+	P_FAST_REGS,
+	P_GS,
+	P_KICKED, /* (rounds of each thread) */
 	/* hostile */
 	P_GARBAGE,	 /* (1: from another thread, all the time) */
 	P_STUB_SYSCALLS, /* (number of the call, the instruction's address) */

@@ -434,6 +434,7 @@ static void call(struct mini *m, struct guest *g, const struct platform_event *e
 		g->restorer = a[1];
 		return reply_ret(g, 0);
 	case G_SIGRETURN:
+		g->in_handler = false;
 		return platform_reply(
 		    g->pt, &(struct platform_reply){.order = PORD_SIGRETURN, .va = ev->regs.rsp});
 	case G_ATOMIC:
@@ -510,6 +511,17 @@ static void report(struct guest *g, const struct platform_event *ev)
 	}
 }
 
+/* Handlers of kicks don't nest: their frames would fill any stack. */
+static void kicked(struct guest *g)
+{
+	if (!g->handler || g->in_handler) {
+		platform_reply(g->pt, &(struct platform_reply){0});
+		return;
+	}
+	g->in_handler = true;
+	deliver(g, 10, NULL, false, 0);
+}
+
 bool mini_step(struct mini *m)
 {
 	struct platform_event ev;
@@ -537,10 +549,8 @@ bool mini_step(struct mini *m)
 		call(m, g, &ev);
 	else if (ev.type == PEV_FAULT)
 		fault(g, &ev);
-	else if (g->handler)
-		deliver(g, 10, NULL, false, 0);
 	else
-		platform_reply(g->pt, &(struct platform_reply){0});
+		kicked(g);
 	return true;
 }
 
@@ -598,6 +608,20 @@ static void kill_all(struct mini *m)
 		if (m->guests[i] && m->guests[i]->pt)
 			platform_kill(m->guests[i]->pt);
 	pthread_mutex_unlock(&lock);
+}
+
+uint32_t mini_kick_all(struct mini *m)
+{
+	uint32_t n = 0;
+
+	pthread_mutex_lock(&lock);
+	for (uint32_t i = 0; i < 4096; i++)
+		if (m->guests[i] && m->guests[i]->pt) {
+			platform_kick(m->guests[i]->pt);
+			n++;
+		}
+	pthread_mutex_unlock(&lock);
+	return n;
 }
 
 void mini_run_and_kill(struct mini *m, uint32_t ms)

@@ -53,6 +53,8 @@ void mini_run(struct mini *m);
 bool mini_run_for(struct mini *m, uint32_t ms);
 /* Runs for a while, then kills who is left, again and again, until nobody is. */
 void mini_run_and_kill(struct mini *m, uint32_t ms);
+/* Kicks everybody (from another thread than the one that runs); how many. */
+uint32_t mini_kick_all(struct mini *m);
 /* One event; false on interrupt. */
 bool mini_step(struct mini *m);
 uint64_t mini_now_ns(void);

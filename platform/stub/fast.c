@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The fast path: calls that come by a jump from a rewritten call site (fast.S), with no signal
+ * frame. The registers are in ch->req.regs, where the sentry looks for them anyway; the stub runs
+ * on the slot's stack, and what it doesn't touch (the FP state) stays in the registers.
+ *
+ * Replies that only have a result, buffers to write back and memory operations are carried out
+ * here. All others need a signal frame as the thread's state: the thread executes ud2
+ * (stub_fast_trap), and the handler, which sees that it came from there, puts the saved registers
+ * into the frame and goes on with the reply that is in the channel (FAST_REPLY), or with the report
+ * of a memory operation that failed (FAST_REPORT).
+ *
+ *	guest		jmp	fast entry: saves registers
+ *			call	stub_fast_call -> reply
+ *			simple?	exit: restores registers, jmp back
+ *			else	ud2 -> handler -> do_reply -> rt_sigreturn
+ *
+ * Kicks. In a handler they are blocked; here they are not, as a wait in the host must be
+ * interruptible. A kick that finds the thread in the stub's text is noted, in ch->fast.kicked; on
+ * the way out the note is looked at, and makes the thread trap (FAST_RETURN) so that the handler
+ * can report PEV_KICKED. No note is overlooked:
+ *
+ *	fast path				kick
+ *	call served				kicked = 1
+ *	exit: kicked? trap
+ *
+ *	exit: kicked? no
+ *	registers are being restored		rip in [exit, exit_end): the handler takes all
+ *						registers from the channel, where they still are:
+ *the thread is stopped at the return address
+ *
+ *	back in the guest			as any guest code
+ *
+ *	falls back (before anything was		kicked = 1
+ *	saved), the call's instruction traps
+ *	handler: served; kicked? PEV_KICKED
+ *
+ *	about to sleep in the host: kicked?	kicked = 1
+ *	no
+ *						rip in [wait_begin, wait_end): goes to wait_abort
+ *	the call sleeps				kicked = 1; the call returns -EINTR
+ *
+ * A doorbell that a kick interrupts is rung again (main.c). The trap's handler blocks kicks, so
+ * whoever clears the note there loses none.
+ *
+ * The handler that runs for a kick builds its frame below what is on the slot's stack already; one
+ * more frame may come on top (a fault on guest memory). STUB_STACK_SIZE is checked for two.
+ *
+ * A thread that came by a trap and must sleep in the host takes this path too (a bounce, main.c):
+ *it returns from the handler into stub_fast_bounce. If gs is the guest's, it leaves by the trap.
+ */
+#include "platform/stub/stub.h"
+
+static bool within(uint64_t ip, const char *from, const char *to)
+{
+	return ip >= (uint64_t)from && ip < (uint64_t)to;
+}
+
+bool stub_fast_leaving(const struct channel *ch, struct abi_sigcontext *sc)
+{
+	struct platform_regs regs = ch->req.regs;
+
+	if (!within(sc->ip, stub_fast_exit, stub_fast_exit_end))
+		return false;
+	stub_set_regs(sc, &regs);
+	return true;
+}
+
+bool stub_fast_kicked(struct channel *ch, struct abi_sigcontext *sc)
+{
+	if (stub_fast_leaving(ch, sc))
+		return true;
+	atomic_store_explicit(&ch->fast.kicked, 1, memory_order_relaxed);
+	if (within(sc->ip, stub_wait_begin, stub_wait_end))
+		sc->ip = (uint64_t)stub_wait_abort;
+	return false;
+}
+
+#define SIMPLE_FLAGS (REPLY_SET_RET | REPLY_SET_FS_BASE | REPLY_RESTART)
+
+static uint32_t trap(struct channel *ch, enum fast_stage stage)
+{
+	ch->fast.stage = stage;
+	return 1;
+}
+
+/* 0: the call is done; 1: the rest is the handler's; 2: to be made again. */
+static uint32_t finish(struct channel *ch)
+{
+	const struct channel_reply *rep = &ch->rep;
+	uint32_t flags = rep->flags;
+	int64_t ret = rep->ret;
+
+	if ((flags & ~SIMPLE_FLAGS) || rep->order != PORD_NONE)
+		return trap(ch, FAST_REPLY);
+	if (!stub_write_back(ch))
+		ret = STUB_EFAULT;
+	if (!stub_do_memops(ch))
+		return trap(ch, FAST_REPORT);
+	if (flags & REPLY_SET_FS_BASE)
+		stub_set_fs_base(rep->fs_base);
+	if (flags & REPLY_SET_RET)
+		ch->req.regs.rax = (uint64_t)ret;
+	return flags & REPLY_RESTART ? 2 : 0;
+}
+
+/* 0: the registers to go on with are in ch->req.regs. 1: trap, to the handler. */
+uint32_t stub_fast_call(struct channel *ch)
+{
+	uint32_t r;
+
+	ch->fast.stage = FAST_RETURN;
+	do {
+		if (stub_local_call(ch, &ch->req.regs))
+			return 0;
+		ch->req.type = PEV_CALL;
+		ch->req.flags = REQUEST_FAST;
+		stub_fill_windows(ch);
+		stub_call_sentry(ch);
+		r = finish(ch);
+	} while (r == 2 && !atomic_load_explicit(&ch->fast.kicked, memory_order_relaxed));
+	if (r == 2) {
+		ch->req.regs.rip -= 2; /* to the call's instruction */
+		return 0;
+	}
+	return r;
+}

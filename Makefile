@@ -94,7 +94,7 @@ distclean: clean ## and the cached root file systems
 
 ##@ Testing
 # A suite is an executable tests/<suite>/run; it appends its results to $$RESULTS (tests/README.md).
-SUITES := compat oci workloads stress engines
+SUITES := compat oci workloads stress engines matrix
 
 .PHONY: check check-all
 check: ## install what is needed, lint, all tests (as root); ends with one line of sums
@@ -102,7 +102,8 @@ check: ## install what is needed, lint, all tests (as root); ends with one line 
 	@$(MAKE) --no-print-directory -j$(shell nproc) all tests-built rootfs
 	@MAKE='$(MAKE) O=$(O) CC=$(CC)' MODE=$(MODE) O=$(abspath $(O)) CACHE=$(abspath $(CACHE)) \
 		tools/check lint unit $(SUITES)
-check-all: check ## all tests again in a debug build (lock order, leaks) and with ASan and UBSan
+check-all: check ## the whole matrix of hosts, then all again in a debug build (lock order, leaks) and with ASan, UBSan
+	@MATRIX=whole SUITE_TIMEOUT=86400 $(MAKE) --no-print-directory check-matrix
 	@$(MAKE) --no-print-directory MODE=debug check
 	@$(MAKE) --no-print-directory MODE=asan check
 

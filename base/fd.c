@@ -6,11 +6,11 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/hostcall.h"
 #include "base/log.h"
 #include "base/mem.h"
 
@@ -198,22 +198,35 @@ unsigned fd_raise_limit(unsigned prepared)
 	return lim.rlim_cur > 1u << 20 ? 1u << 20 : (unsigned)lim.rlim_cur;
 }
 
-int fd_sealed_memfd(const char *name, const void *bytes, size_t size)
+/* Written, then opened for reading alone: what is open for writing can't be executed. */
+int fd_program_file(int dir_fd, const char *name, const void *bytes, size_t size)
 {
-#ifndef MFD_EXEC
-#define MFD_EXEC 0x0010U
-#endif
-	int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_EXEC);
+	int fd = openat(dir_fd, name, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0500), program;
 	ssize_t n;
 
-	if (fd < 0 && errno == EINVAL) /* before Linux 6.3 */
-		fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (fd < 0)
 		return -errno;
 	n = fd_write_all(fd, bytes, size);
-	if (n >= 0 &&
-	    fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
-		n = -errno;
+	program = n < 0 ? (int)n : openat(dir_fd, name, O_RDONLY | O_CLOEXEC);
+	if (n >= 0 && program < 0)
+		program = -errno;
+	unlinkat(dir_fd, name, 0);
+	close(fd);
+	return program;
+}
+
+int fd_sealed_memfd(const char *name, const void *bytes, size_t size)
+{
+	int fd = host_memfd(name, HOST_MEMFD_PROGRAM), err;
+	ssize_t n;
+
+	if (fd < 0)
+		return fd;
+	n = fd_write_all(fd, bytes, size);
+	if (n >= 0) {
+		err = host_seal(fd, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE);
+		n = err == -EINVAL ? 0 : err;
+	}
 	if (n < 0) {
 		close(fd);
 		return (int)n;

@@ -36,7 +36,12 @@ ssize_t fd_recv(int sock, void *buf, size_t size, int *fds, size_t fd_max, size_
  */
 unsigned fd_raise_limit(unsigned prepared);
 
-/* A memfd with this content, sealed against every change. */
+/* A memfd with this content that can be executed, sealed against every change where the host has
+ * seals. */
 int fd_sealed_memfd(const char *name, const void *bytes, size_t size);
+
+/* The same as a file, of which the name is gone afterwards, in a directory that nobody else sees.
+ */
+int fd_program_file(int dir_fd, const char *name, const void *bytes, size_t size);
 
 #endif

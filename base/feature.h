@@ -31,6 +31,33 @@ enum feature_kind {
 	X(SYNC_WAKE_UP, "sync-wake-up", FEATURE_HOST, "6.6", "speed: each call wakes another CPU") \
 	X(FSGSBASE, "fsgsbase", FEATURE_HOST, "5.9",                                               \
 	  "speed: thread pointers take a host call, and patched call sites are not used")          \
+	X(PROCESS_VM, "process-vm", FEATURE_HOST, "3.2",                                           \
+	  "speed: guest memory that no window covers is read through /proc/PID/mem")               \
+	X(PROC_MEM, "proc-mem", FEATURE_HOST, "2.6.39",                                            \
+	  "speed: none where process-vm is there; else guests copy their memory for the sentry")   \
+	X(PIDFD, "pidfd", FEATURE_HOST, "5.3",                                                     \
+	  "isolation: a signal could meet a process that just got the number of one that ended")   \
+	X(CLOSE_RANGE, "close-range", FEATURE_HOST, "5.9",                                         \
+	  "speed: descriptors are closed one by one")                                              \
+	X(OPENAT2, "openat2", FEATURE_HOST, "5.6",                                                 \
+	  "speed: mount points of a read-only root are looked for one component at a time")        \
+	X(STATX, "statx", FEATURE_HOST, "4.11", "function: files have no time of birth")           \
+	X(MEMFD_SEAL, "memfd-seal", FEATURE_HOST, "3.17",                                          \
+	  "isolation: memory files are not sealed on the host, only by the sentry's own checks")   \
+	X(MEMFD_FLAGS, "memfd-flags", FEATURE_HOST, "6.3",                                         \
+	  "isolation: memory files of the sentry are not marked as no programs")                   \
+	X(MEMFD_EXEC, "memfd-exec", FEATURE_HOST, "3.19",                                          \
+	  "speed: the stub's image is written to a private tmpfs first")                           \
+	X(MOUNT_API, "mount-api", FEATURE_HOST, "5.2",                                             \
+	  "isolation: the container's trees are mounted in the gofer's root, not detached, and "   \
+	  "what lies below a read-only one is guarded by the gofer alone")                         \
+	X(MOUNT_SETATTR, "mount-setattr", FEATURE_HOST, "5.12", "isolation: as without mount-api") \
+	X(USER_NS, "user-namespaces", FEATURE_HOST, "3.8",                                         \
+	  "isolation: the sandbox stays in the host's user namespace, as an id without rights")    \
+	X(RWF_NOWAIT, "rwf-nowait", FEATURE_HOST, "4.14",                                          \
+	  "speed: each read or write of a pipe or terminal of the host is a poll more")            \
+	X(MADV_POPULATE, "madv-populate", FEATURE_HOST, "5.14",                                    \
+	  "speed: pages that a guest asks for are touched one by one")                             \
 	X(PATCH, "patch", FEATURE_SPEED, "", "speed: each call of a guest is a host trap")         \
 	X(POLL, "poll", FEATURE_SPEED, "", "speed: each call wakes the sentry")                    \
 	X(WINDOWS, "windows", FEATURE_SPEED, "", "speed: guest memory is copied by host calls")    \

@@ -14,6 +14,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "base/hostcall.h"
 #include "fsgofer/request.h"
 
 static struct gofer_time time_from(const struct statx_timestamp *t)
@@ -25,9 +26,10 @@ int get_attr(int fd, const char *name, struct gofer_attr *ret_attr)
 {
 	int flags = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | (*name ? 0 : AT_EMPTY_PATH);
 	struct statx st;
+	int err = host_statx(fd, name, flags, STATX_BASIC_STATS | STATX_BTIME, &st);
 
-	if (statx(fd, name, flags, STATX_BASIC_STATS | STATX_BTIME, &st))
-		return -errno;
+	if (err)
+		return err;
 	*ret_attr = (struct gofer_attr){
 	    .dev = makedev(st.stx_dev_major, st.stx_dev_minor),
 	    .ino = st.stx_ino,
@@ -227,7 +229,8 @@ static struct timespec time_to_set(const struct gofer_time *t, bool given, bool 
 	return (struct timespec){.tv_nsec = now ? UTIME_NOW : UTIME_OMIT};
 }
 
-static int set_times(int fd, const struct gofer_req_setattr *req)
+/* Through /proc: utimensat knows AT_EMPTY_PATH only since Linux 5.8. */
+static int set_times(const struct gofer_conn *c, int fd, const struct gofer_req_setattr *req)
 {
 	struct timespec times[2] = {
 	    time_to_set(&req->atime, req->valid & GOFER_SET_ATIME,
@@ -236,7 +239,7 @@ static int set_times(int fd, const struct gofer_req_setattr *req)
 			req->valid & GOFER_SET_MTIME_NOW),
 	};
 
-	return utimensat(fd, "", times, AT_EMPTY_PATH) ? -errno : 0;
+	return utimensat(c->server->proc_fd, fd_name(fd).text, times, 0) ? -errno : 0;
 }
 
 static int set_attrs(const struct gofer_conn *c, int fd, const struct gofer_req_setattr *req)
@@ -253,7 +256,7 @@ static int set_attrs(const struct gofer_conn *c, int fd, const struct gofer_req_
 	if (!err && req->valid & GOFER_SET_SIZE)
 		err = set_size(c, fd, attr.mode, req->size);
 	if (!err && req->valid & times)
-		err = set_times(fd, req);
+		err = set_times(c, fd, req);
 	return err;
 }
 

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
-#include <linux/mount.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -15,16 +14,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* glibc's <sys/mount.h> and <linux/mount.h> both come in parts, depending on their age. */
-#ifndef OPEN_TREE_CLONE
-#define OPEN_TREE_CLONE 1
-#endif
-#ifndef OPEN_TREE_CLOEXEC
-#define OPEN_TREE_CLOEXEC O_CLOEXEC
-#endif
-#ifndef AT_RECURSIVE
-#define AT_RECURSIVE 0x8000
-#endif
+#include "base/hostcall.h"
 
 int confine_fail(struct confine_error *e, int err, const char *fmt, ...)
 {
@@ -48,91 +38,6 @@ int confine_namespaces(struct confine_error *e)
 	return 0;
 }
 
-static int open_tree_clone(const char *path, bool recursive)
-{
-	unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (recursive ? AT_RECURSIVE : 0);
-	long fd = syscall(SYS_open_tree, AT_FDCWD, path, flags);
-
-	return fd < 0 ? -errno : (int)fd;
-}
-
-/*
- * Without mount_setattr (before Linux 5.12) a detached mount can't be made read-only. The server
- * then enforces it alone: it refuses every request that would write to a read-only mount.
- */
-static int restrict_mount(int fd, const struct gofer_mount *m)
-{
-	struct mount_attr attr = {.attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV,
-				  .propagation = MS_PRIVATE};
-
-	if (m->readonly)
-		attr.attr_set |= MOUNT_ATTR_RDONLY;
-	if (m->noexec)
-		attr.attr_set |= MOUNT_ATTR_NOEXEC;
-	if (syscall(SYS_mount_setattr, fd, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof(attr)) &&
-	    errno != ENOSYS)
-		return -errno;
-	return 0;
-}
-
-static int open_mount(const struct gofer_mount *m, struct gofer_root *ret_root,
-		      struct confine_error *e)
-{
-	int fd;
-
-	if (m->source[0] != '/')
-		return confine_fail(e, EINVAL, "gofer: mount source %s is not absolute", m->source);
-	fd = open_tree_clone(m->source, m->recursive);
-	if (fd < 0)
-		return confine_fail(e, -fd, "gofer: opening mount source %s", m->source);
-	*ret_root = (struct gofer_root){.fd = fd, .readonly = m->readonly};
-	return 0;
-}
-
-int confine_open_mounts(const struct gofer_args *args, struct gofer_root *roots, int *ret_proc_fd,
-			struct confine_error *e)
-{
-	int fd = open_tree_clone("/proc/self/fd", false);
-
-	if (fd < 0)
-		return confine_fail(e, -fd, "gofer: opening /proc/self/fd");
-	*ret_proc_fd = fd;
-	for (size_t i = 0; i < args->mount_count; i++) {
-		int err = open_mount(&args->mounts[i], &roots[i], e);
-
-		if (err)
-			return err;
-	}
-	if (args->mounts[0].readonly)
-		make_mountpoints(args, roots);
-	for (size_t i = 0; i < args->mount_count; i++) {
-		int err = restrict_mount(roots[i].fd, &args->mounts[i]);
-
-		if (err)
-			return confine_fail(e, -err, "gofer: restricting mount of %s",
-					    args->mounts[i].source);
-	}
-	return 0;
-}
-
-int confine_root(const char *scratch_dir, struct confine_error *e)
-{
-	const unsigned long flags = MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_RDONLY;
-
-	if (mount("none", scratch_dir, "tmpfs", flags, "size=4k,nr_inodes=2,mode=555"))
-		return confine_fail(e, errno, "gofer: mounting an empty root on %s", scratch_dir);
-	if (chdir(scratch_dir))
-		return confine_fail(e, errno, "gofer: entering the empty root");
-	/* The old root ends up on top of the new one, from where it is taken away. */
-	if (syscall(SYS_pivot_root, ".", "."))
-		return confine_fail(e, errno, "gofer: changing to the empty root");
-	if (umount2(".", MNT_DETACH))
-		return confine_fail(e, errno, "gofer: detaching the host's root");
-	if (chdir("/"))
-		return confine_fail(e, errno, "gofer: entering the empty root");
-	return 0;
-}
-
 static int compare_int(const void *a, const void *b)
 {
 	int x = *(const int *)a, y = *(const int *)b;
@@ -148,7 +53,8 @@ static bool is_in(const int *set, size_t count, int fd)
 	return false;
 }
 
-int confine_descriptors(int *keep, size_t keep_count, int null_fd, struct confine_error *e)
+int confine_descriptors(int *keep, size_t keep_count, int null_fd, int proc_fd,
+			struct confine_error *e)
 {
 	unsigned next = 3;
 
@@ -159,11 +65,11 @@ int confine_descriptors(int *keep, size_t keep_count, int null_fd, struct confin
 	for (size_t i = 0; i < keep_count; i++) {
 		unsigned fd = (unsigned)keep[i];
 
-		if (fd > next && syscall(SYS_close_range, next, fd - 1, 0))
+		if (fd > next && host_close_range(next, fd - 1, proc_fd) < 0)
 			return confine_fail(e, errno, "gofer: closing descriptors");
 		next = MAX(next, fd + 1);
 	}
-	if (syscall(SYS_close_range, next, ~0u, 0))
+	if (host_close_range(next, ~0u, proc_fd) < 0)
 		return confine_fail(e, errno, "gofer: closing descriptors");
 	return 0;
 }

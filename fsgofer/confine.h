@@ -15,7 +15,8 @@
  * root, and ".." at the top of one stays there. Of proc the gofer has the directory /proc/self/fd
  * alone, as a detached mount too, so neither other processes nor /proc/sys are in reach. That, and
  *a filter without any call that names a process, is why it has no PID namespace of its own: it
- * would cost a fork and keep nothing more away.
+ * would cost a fork and keep nothing more away. (Hosts before Linux 5.12 have no such detached
+ *mounts, or can't make them read-only: there they lie below the gofer's own root; see mounts.c.)
  */
 #ifndef FSGOFER_CONFINE_H
 #define FSGOFER_CONFINE_H
@@ -34,15 +35,18 @@ struct confine_error {
 int confine_fail(struct confine_error *e, int err, const char *fmt, ...) __printf(3, 4);
 
 int confine_namespaces(struct confine_error *e);
-/* Fills roots[args->mount_count] and the descriptor of /proc/self/fd. */
+/* mounts.c. Fills roots[args->mount_count] and the descriptor of /proc/self/fd. */
 int confine_open_mounts(const struct gofer_args *args, struct gofer_root *roots, int *ret_proc_fd,
 			struct confine_error *e);
 /* Makes args->mountpoints in roots[0] as far as possible (mountpoints.c). */
 void make_mountpoints(const struct gofer_args *args, const struct gofer_root *roots);
-/* scratch_dir: any directory but "/", to mount the empty root on. */
-int confine_root(const char *scratch_dir, struct confine_error *e);
-/* Closes all but keep[] (sorted by this function) and null_fd, which stands in for 0, 1 and 2. */
-int confine_descriptors(int *keep, size_t keep_count, int null_fd, struct confine_error *e);
+int confine_root(struct confine_error *e); /* mounts.c */
+/*
+ * Closes all but keep[] (sorted by this function) and null_fd, which stands in for 0, 1 and 2.
+ * proc_fd: of /proc/self/fd, one of those kept.
+ */
+int confine_descriptors(int *keep, size_t keep_count, int null_fd, int proc_fd,
+			struct confine_error *e);
 int confine_privileges(struct confine_error *e);
 
 /* A rule of filter.c, for docs/security.md. */

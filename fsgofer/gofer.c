@@ -77,7 +77,7 @@ static int confine_files(struct gofer *g, int null_fd, struct confine_error *e)
 	keep[count++] = g->proc_fd;
 	keep[count++] = g->log_fd;
 	keep[count++] = args->ready_fd;
-	err = confine_descriptors(keep, count, null_fd, e);
+	err = confine_descriptors(keep, count, null_fd, g->proc_fd, e);
 	free(keep);
 	if (err)
 		return err;
@@ -147,7 +147,7 @@ static int set_up(struct gofer *g, struct confine_error *e)
 	if (!err)
 		err = confine_open_mounts(args, g->roots, &g->proc_fd, e);
 	if (!err)
-		err = confine_root("/proc", e); /* there for sure, and never "/" */
+		err = confine_root(e);
 	if (!err)
 		err = confine_files(g, null_fd, e);
 	if (err >= 0)

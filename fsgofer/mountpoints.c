@@ -6,30 +6,126 @@
  * is read-only it can't, and engines rely on it all the same (`docker run --read-only -v`). So the
  * gofer makes them before it turns the root read-only, while it still has all privileges; which
  * is why each step resolves beneath the root (RESOLVE_IN_ROOT): a symbolic link of the image
- * means what it will mean inside the container.
+ * means what it will mean inside the container. Before Linux 5.6 the same is done by hand: each
+ * component is opened by itself and never followed, links are read, and ".." goes back the way we
+ * came instead of asking the host, so that no rename meanwhile can lead out of the root.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/openat2.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/hostcall.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "fsgofer/confine.h"
+
+/* ---- without openat2: one component at a time, links read by ourselves ---- */
+
+#define LINKS_MAX 40 /* as Linux */
+
+/* Where a walk stands: the directories from the root down, so that ".." is a step back. */
+struct walk {
+	int *dirs;
+	size_t depth; /* dirs[depth - 1] is where it stands; dirs[0] the root */
+	char *rest;   /* still to be resolved; allocated */
+	unsigned links;
+};
+
+static int walk_enter(struct walk *w, int fd)
+{
+	w->dirs = xrealloc(w->dirs, (w->depth + 1) * sizeof(*w->dirs));
+	w->dirs[w->depth++] = fd;
+	return 0;
+}
+
+static void walk_leave(struct walk *w, size_t depth)
+{
+	while (w->depth > depth)
+		close(w->dirs[--w->depth]);
+}
+
+/* Puts the link's target in front of what is left of the path. */
+static int walk_link(struct walk *w, int link_fd)
+{
+	char target[PATH_MAX];
+	ssize_t n = readlinkat(link_fd, "", target, sizeof(target));
+	char *rest;
+
+	if (n < 0)
+		return -errno;
+	if (n == 0 || n == (ssize_t)sizeof(target) || ++w->links > LINKS_MAX)
+		return n == 0 ? -ENOENT : -ELOOP;
+	if (target[0] == '/')
+		walk_leave(w, 1);
+	rest = xasprintf("%.*s/%s", (int)n, target, w->rest);
+	free(w->rest);
+	w->rest = rest;
+	return 0;
+}
+
+/* One component of w->rest, which is cut off there. */
+static int walk_step(struct walk *w, const char *name)
+{
+	struct stat st;
+	int fd, err;
+
+	if (strcmp(name, ".") == 0)
+		return 0;
+	if (strcmp(name, "..") == 0) {
+		walk_leave(w, MAX(w->depth - 1, (size_t)1));
+		return 0;
+	}
+	fd = openat(w->dirs[w->depth - 1], name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) == 0 && !S_ISLNK(st.st_mode))
+		return walk_enter(w, fd);
+	err = walk_link(w, fd);
+	close(fd);
+	return err;
+}
+
+static int walk_in_root(int root_fd, const char *path)
+{
+	struct walk w = {.rest = xstrdup(path)};
+	int fd = fcntl(root_fd, F_DUPFD_CLOEXEC, 0), err = 0;
+
+	if (fd < 0)
+		err = -errno;
+	else
+		walk_enter(&w, fd);
+	while (!err && w.rest[strspn(w.rest, "/")]) {
+		char *at = w.rest + strspn(w.rest, "/"), *name;
+		size_t size = strcspn(at, "/");
+
+		name = xstrndup(at, size);
+		memmove(w.rest, at + size, strlen(at + size) + 1);
+		err = walk_step(&w, name);
+		free(name);
+	}
+	fd = err ? err : w.dirs[--w.depth];
+	walk_leave(&w, 0);
+	free(w.dirs);
+	free(w.rest);
+	return fd;
+}
 
 static int open_in_root(int root_fd, const char *path)
 {
 	struct open_how how = {.flags = O_PATH | O_CLOEXEC,
 			       .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
-	long fd = syscall(SYS_openat2, root_fd, path, &how, sizeof(how));
+	int fd = host_openat2(root_fd, path, &how);
 
-	return fd < 0 ? -errno : (int)fd;
+	return fd == -ENOSYS ? walk_in_root(root_fd, path) : fd;
 }
+
+/* ---- making them ---- */
 
 static int make_one(int dir_fd, const char *name, bool is_dir)
 {

@@ -17,12 +17,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/hostcall.h"
 #include "base/mem.h"
 #include "platform/internal.h"
-
-#ifndef MFD_NOEXEC_SEAL
-#define MFD_NOEXEC_SEAL 0x0008U
-#endif
 
 #define ARENA_PLACES 16
 /* A file with more than this isn't kept after its address space: 512-byte blocks. */
@@ -37,12 +34,10 @@ struct channel_arena {
 
 static int channel_file(void)
 {
-	int fd = memfd_create("cvisor-channels", MFD_CLOEXEC | MFD_NOEXEC_SEAL);
+	int fd = host_memfd("cvisor-channels", HOST_MEMFD_DATA);
 
-	if (fd < 0 && errno == EINVAL) /* before Linux 6.3 */
-		fd = memfd_create("cvisor-channels", MFD_CLOEXEC);
 	if (fd < 0)
-		return -errno;
+		return fd;
 	if (ftruncate(fd, (off_t)CHANNELS_SIZE) < 0) {
 		int err = -errno;
 

@@ -10,12 +10,14 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/hostcall.h"
 #include "base/mem.h"
 #include "platform/filter.h"
 #include "platform/internal.h"
 #include "platform/stub_image.h"
 
 #define HWCAP2_FSGSBASE_BIT 2
+#define FDS_TO_COME	    16
 
 /* One line of /proc/self/maps: is it part of the vDSO? */
 static bool vdso_line(const char *line, uint64_t *ret_start, uint64_t *ret_end, bool *ret_code)
@@ -94,6 +96,9 @@ static int fill_boot(struct platform *p, const struct platform_config *config,
 			 (getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE_BIT) != 0;
 	p->fsgsbase = boot->fsgsbase;
 	boot->plan_count = p->without & FEATURE_BIT(WINDOWS) ? 0 : config->copyplan_count;
+	/* The image's own descriptor, and the listener's, are still to come. */
+	boot->fd_end = host_has_close_range() ? 0 : host_fd_end(-1) + FDS_TO_COME;
+	boot->touch_pages = !host_has_madv_populate();
 	memcpy(boot->plans, config->copyplans, config->copyplan_count * sizeof(boot->plans[0]));
 	find_vdso(p, boot, config->proc_fd);
 	return 0;
@@ -115,6 +120,8 @@ int stub_image_make(struct platform *p, const struct platform_config *config, ui
 		       token);
 	if (fd == 0)
 		fd = fd_sealed_memfd("cvisor-stub", image, size);
+	if (fd == -EACCES && config->exec_dir_fd > 0)
+		fd = fd_program_file(config->exec_dir_fd, "cvisor-stub", image, size);
 	free(image);
 	return fd;
 }

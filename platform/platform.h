@@ -196,6 +196,9 @@ struct platform_config {
 	uint64_t without;     /* FEATURE_BIT()s (base/feature.h) not to be used */
 	uint64_t force;	      /* and to be used at every chance */
 	int proc_fd; /* a /proc that shows this process (borrowed); <= 0: the one at /proc */
+	/* Where the host executes no memory files: a directory, seen by nobody else, in which a
+	 * program can be written and executed (borrowed during platform_new); <= 0: none. */
+	int exec_dir_fd;
 };
 
 /* What the platform counts, name and meaning. `runsc debug --stats` shows whatever is listed here.

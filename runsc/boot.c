@@ -77,12 +77,14 @@ static void make_platform(struct boot *b)
 	    .without = features_without(),
 	    .force = features_forced(),
 	    .proc_fd = b->args->proc_fd,
+	    .exec_dir_fd = b->args->exec_dir_fd,
 	};
 	int err = platform_new(&config, &b->platform, &why);
 
 	if (err)
 		boot_fail(b, SANDBOX_ERROR_OTHER, err, "starting platform %s: %s", name,
 			  why ? why : "unknown reason");
+	fd_closep(&b->args->exec_dir_fd);
 }
 
 static int64_t number_or(const struct oci_number *n, int64_t absent)

@@ -19,6 +19,7 @@
 #include "abi/signal.h"
 #include "base/compiler.h"
 #include "base/fd.h"
+#include "base/hostcall.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "runsc/boot.h"
@@ -46,11 +47,11 @@ struct hook {
 /* A descriptor that reads as these bytes. */
 static int input_memfd(const void *input, size_t size)
 {
-	int fd = memfd_create("hook", MFD_CLOEXEC);
+	int fd = host_memfd("hook", HOST_MEMFD_DATA);
 	ssize_t n;
 
 	if (fd < 0)
-		return -errno;
+		return fd;
 	n = fd_write_all(fd, input, size);
 	if (n >= 0 && lseek(fd, 0, SEEK_SET) < 0)
 		n = -errno;

@@ -5,16 +5,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/pidfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/hostcall.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
@@ -477,14 +476,10 @@ static bool wait_for_member(const char *dir, int timeout_ms)
 	char *path = xasprintf("%s/cgroup.procs", dir), *text = NULL;
 	int r = fd_read_file(-1, path, CGROUP_FILE_MAX, &text, NULL);
 	pid_t pid = r == 0 ? (pid_t)strtol(text, NULL, 10) : 0;
-	cleanup_fd int fd = pid > 0 ? pidfd_open(pid, 0) : -1;
-	struct pollfd pfd = {.fd = fd, .events = POLLIN};
 
 	free(path);
 	free(text);
-	if (pid <= 0)
-		return false;
-	return fd < 0 ? errno == ESRCH : poll(&pfd, 1, timeout_ms) > 0;
+	return pid > 0 && host_wait_gone(pid, timeout_ms);
 }
 
 /* Cgroups below it too: whoever made them, they'd keep it from being removed. */

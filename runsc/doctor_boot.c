@@ -140,7 +140,7 @@ static void run_guest(struct trial *t, struct platform *p)
 	t->call_us = (double)best / 1000;
 }
 
-static void start_platform(struct trial *t, int proc_fd)
+static void start_platform(struct trial *t, const struct sandbox_args *args)
 {
 	static const struct platform_callbacks callbacks = {guest_died, platform_broke};
 	static const struct copyplan no_plans[1];
@@ -152,7 +152,8 @@ static void start_platform(struct trial *t, int proc_fd)
 	    .spare_count = 0,
 	    .without = features_without(),
 	    .force = features_forced(),
-	    .proc_fd = proc_fd,
+	    .proc_fd = args->proc_fd,
+	    .exec_dir_fd = args->exec_dir_fd,
 	};
 	const char *why = NULL;
 	struct platform *p;
@@ -172,8 +173,8 @@ static void start_platform(struct trial *t, int proc_fd)
 
 static void __noreturn trial_child(struct trial *t, const struct namespaces *n, int parked)
 {
+	struct sandbox_args args = {.proc_fd = -1, .exec_dir_fd = -1};
 	struct error *e;
-	int proc_fd = -1;
 	char byte;
 
 	signal(SIGALRM, SIG_DFL);
@@ -182,11 +183,11 @@ static void __noreturn trial_child(struct trial *t, const struct namespaces *n, 
 		_exit(1);
 	e = namespaces_become_nobody(n);
 	if (!e)
-		e = namespaces_empty_root(&proc_fd);
+		e = namespaces_empty_root(&args);
 	if (e)
 		give_up(t, "%s", e->message);
-	t->proc = proc_fd >= 0;
-	start_platform(t, proc_fd);
+	t->proc = args.proc_fd >= 0;
+	start_platform(t, &args);
 	_exit(0);
 }
 

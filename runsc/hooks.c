@@ -8,13 +8,13 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/hostcall.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
@@ -81,7 +81,7 @@ static void __noreturn exec_hook(const struct oci_hook *h, const char *bundle,
 	dup2(input, 0);
 	dup2(output, 1);
 	dup2(output, 2);
-	close_range(3, ~0u, CLOSE_RANGE_CLOEXEC);
+	host_close_range(3, ~0u, -1);
 	join_namespaces(ns);
 	if (chdir(bundle) < 0 && chdir("/") < 0)
 		_exit(125);
@@ -114,10 +114,10 @@ static struct error *hook_start(const struct oci_hook *h, const char *bundle,
 	run->output = out[0];
 	if (run->pid < 0)
 		return error_errno(errno, "fork");
-	run->pidfd = pidfd_open(run->pid, 0);
+	run->pidfd = host_watch(run->pid);
 	fcntl(run->input, F_SETFL, O_NONBLOCK);
 	fcntl(run->output, F_SETFL, O_NONBLOCK);
-	return run->pidfd < 0 ? error_errno(errno, "pidfd_open") : NULL;
+	return run->pidfd < 0 ? error_errno(-run->pidfd, "watching the hook") : NULL;
 }
 
 static void close_end(int *fd)
@@ -258,7 +258,7 @@ struct error *hooks_run(const struct oci_spec *spec, enum oci_hook_stage stage,
 		return NULL;
 	/* After a start the container may well have ended before the hooks do. */
 	if (stage != OCI_HOOK_POSTSTOP && stage != OCI_HOOK_POSTSTART)
-		sandbox = pidfd_open(c->sandbox.pid, 0);
+		sandbox = host_watch(c->sandbox.pid);
 	state = container_hook_state(c, stage_status(stage));
 	for (size_t i = 0; i < list->count && !e; i++) {
 		log_debug(LOGC_RUNSC, "hook %s #%zu: %s", stage_names[stage], i,

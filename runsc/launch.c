@@ -11,7 +11,6 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
-#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -20,6 +19,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/hostcall.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "fsgofer/gofer.h"
@@ -76,10 +76,10 @@ static void close_others(int *keep, size_t count)
 		if (keep[i] < (int)from)
 			continue;
 		if (keep[i] > (int)from)
-			close_range(from, (unsigned)keep[i] - 1, 0);
+			host_close_range(from, (unsigned)keep[i] - 1, -1);
 		from = (unsigned)keep[i] + 1;
 	}
-	close_range(from, ~0u, 0);
+	host_close_range(from, ~0u, -1);
 }
 
 /* 0, 1 and 2 lead nowhere; returns a further descriptor of /dev/null. */
@@ -96,11 +96,12 @@ static int null_stdio(void)
 	return copy;
 }
 
-static void watch_child(struct child *c, pid_t pid, int hold)
+static struct error *watch_child(struct child *c, pid_t pid, int hold)
 {
 	c->pid = pid;
-	c->pidfd = pidfd_open(pid, 0);
+	c->pidfd = host_watch(pid);
 	c->hold = hold;
+	return c->pidfd < 0 ? error_errno(-c->pidfd, "watching process %d", (int)pid) : NULL;
 }
 
 /* ---- the gofer ---- */
@@ -237,7 +238,9 @@ struct error *launch_gofer(struct launch *l)
 		close_fd(&go[0]);
 		return e;
 	}
-	watch_child(&l->gofer, pid, go[0]);
+	e = watch_child(&l->gofer, pid, go[0]);
+	if (e)
+		return e;
 	if (read(l->gofer.hold, &byte, 1) != 1) {
 		char text[512] = "";
 
@@ -331,7 +334,7 @@ static void __noreturn sandbox_child(const struct launch *l, int sync_fd)
 		ioctl(args.tty_fd, TIOCSCTTY, 0);
 	e = namespaces_become_nobody(&l->namespaces);
 	if (!e)
-		e = namespaces_empty_root(&args.proc_fd);
+		e = namespaces_empty_root(&args);
 	if (e)
 		child_fail(sync_fd, e);
 	if (send(sync_fd, "n", 1, MSG_NOSIGNAL) != 1)
@@ -379,9 +382,11 @@ struct error *launch_sandbox(struct launch *l)
 		close(sync[0]);
 		return e;
 	}
-	watch_child(&l->sandbox, pid, sync[0]);
+	e = watch_child(&l->sandbox, pid, sync[0]);
 	for (size_t i = 0; i < SANDBOX_GOFER_CONNECTIONS; i++)
 		close_fd(&l->gofer_fds[i]);
+	if (e)
+		return e;
 	adjust_child(l, pid);
 	return namespaces_map(&l->namespaces, pid);
 }

@@ -17,6 +17,8 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/feature.h"
+#include "base/hostcall.h"
 #include "base/log.h"
 #include "runsc/sandbox.h"
 
@@ -109,6 +111,10 @@ static pid_t clone_process(int flags)
 {
 	int *tid_address = NULL;
 
+	if ((flags & CLONE_NEWUSER) && feature_off(FEATURE_USER_NS)) {
+		errno = EPERM;
+		return -1;
+	}
 	if (prctl(PR_GET_TID_ADDRESS, &tid_address) == 0 && tid_address)
 		flags |= CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID;
 	return (pid_t)syscall(SYS_clone, flags | SIGCHLD, NULL, NULL, tid_address, 0);
@@ -228,7 +234,9 @@ struct error *namespaces_become_nobody(const struct namespaces *n)
 	return keep_capabilities();
 }
 
-/* A new file system that is mounted nowhere. */
+#define BARE_FLAGS (MS_NOSUID | MS_NODEV | MS_NOEXEC)
+
+/* A new file system that is mounted nowhere. attributes: MOUNT_ATTR_*; -1 with errno. */
 static int detached_mount(const char *type, unsigned attributes)
 {
 	cleanup_fd int context = fsopen(type, FSOPEN_CLOEXEC);
@@ -238,25 +246,60 @@ static int detached_mount(const char *type, unsigned attributes)
 	return fsmount(context, FSMOUNT_CLOEXEC, attributes);
 }
 
-struct error *namespaces_empty_root(int *ret_proc_fd)
+/*
+ * Before Linux 5.2: mounted on /proc, over whatever is there, where it will be when the whole tree
+ * is taken away; the descriptor keeps it. -1 with errno.
+ */
+static int covering_mount(const char *type, unsigned long flags)
 {
-	const unsigned nothing = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+	if (mount(type, "/proc", type, flags, NULL) < 0)
+		return -1;
+	return open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+/* The two file systems that the sandbox holds by descriptors alone; -1 where they can't be had. */
+static void open_private(struct sandbox_args *args, bool api)
+{
+	const unsigned bare = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+
+	args->proc_fd = api ? detached_mount("proc", bare) : covering_mount("proc", BARE_FLAGS);
+	if (args->proc_fd < 0)
+		log_info("proc can't be mounted for the sandbox: %s", errno_text(errno));
+	args->exec_dir_fd = -1;
+	if (host_can_exec_memfd())
+		return;
+	args->exec_dir_fd = api ? detached_mount("tmpfs", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV)
+				: covering_mount("tmpfs", MS_NOSUID | MS_NODEV);
+}
+
+/* An empty tmpfs on /proc (any directory would do; that one is there), opened. -1 with errno. */
+static int mount_empty(bool api)
+{
 	cleanup_fd int root = -1;
-	int proc;
+
+	if (!api)
+		return covering_mount("tmpfs", BARE_FLAGS | MS_RDONLY);
+	root = detached_mount("tmpfs", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC |
+					   MOUNT_ATTR_RDONLY);
+	if (root < 0 || move_mount(root, "", AT_FDCWD, "/proc", MOVE_MOUNT_F_EMPTY_PATH) < 0)
+		return -1;
+	return fcntl(root, F_DUPFD_CLOEXEC, 0);
+}
+
+struct error *namespaces_empty_root(struct sandbox_args *args)
+{
+	bool api = host_has_mount_api();
+	cleanup_fd int root = -1;
 
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
 		return error_errno(errno, "making mounts private");
-	proc = detached_mount("proc", nothing);
-	if (proc < 0)
-		log_info("proc can't be mounted for the sandbox: %s", errno_text(errno));
-	root = detached_mount("tmpfs", nothing | MOUNT_ATTR_RDONLY);
-	/* Any directory would do to hang it up; /proc is one that is there. */
-	if (root < 0 || move_mount(root, "", AT_FDCWD, "/proc", MOVE_MOUNT_F_EMPTY_PATH) < 0 ||
-	    fchdir(root) < 0 || syscall(SYS_pivot_root, ".", ".") < 0 ||
+	open_private(args, api);
+	root = mount_empty(api);
+	if (root < 0 || fchdir(root) < 0 || syscall(SYS_pivot_root, ".", ".") < 0 ||
 	    umount2(".", MNT_DETACH) < 0 || chdir("/") < 0) {
-		fd_closep(&proc);
+		fd_closep(&args->proc_fd);
+		fd_closep(&args->exec_dir_fd);
 		return error_errno(errno, "the sandbox's empty root");
 	}
-	*ret_proc_fd = proc;
 	return NULL;
 }

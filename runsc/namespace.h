@@ -19,6 +19,8 @@
 #include "runsc/config.h"
 #include "runsc/options.h"
 
+struct sandbox_args;
+
 struct namespaces {
 	int clone_flags;	/* CLONE_NEW* of those that are made */
 	bool user;		/* among them */
@@ -43,9 +45,9 @@ struct error *namespaces_map(const struct namespaces *n, pid_t child) __must_che
 /* In the child, then: own cgroup namespace, uid and gid 65534 with all capabilities kept. */
 struct error *namespaces_become_nobody(const struct namespaces *n) __must_check;
 /*
- * In the child: an empty, read-only root. *ret_proc_fd: a proc of the PID namespace that is
- * mounted nowhere, or -1 where the host forbids it.
+ * In the child: an empty, read-only root. Sets proc_fd, of a proc of the PID namespace that is
+ * mounted nowhere, and exec_dir_fd; they are -1 where the host forbids them.
  */
-struct error *namespaces_empty_root(int *ret_proc_fd) __must_check;
+struct error *namespaces_empty_root(struct sandbox_args *args) __must_check;
 
 #endif

@@ -6,10 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/pidfd.h>
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/hostcall.h"
 #include "runsc/state.h"
 
 /* From /proc/PID/stat: field 3 (state) and 22 (start time). The name may hold anything. */
@@ -53,23 +53,36 @@ bool process_alive(const struct process_id *p)
 	       state != 'Z' && state != 'X';
 }
 
+/*
+ * Without pidfds (before Linux 5.3) the process may end, be reaped and its number be given away
+ * between our look at it and the signal: there is no way to exclude that on such a host.
+ */
+static int send_signal(int pidfd, pid_t pid, int signo)
+{
+	int r = host_pidfd_signal(pidfd, signo);
+
+	return r == -ENOSYS && kill(pid, signo) < 0 ? -errno : r == -ENOSYS ? 0 : r;
+}
+
 struct error *process_kill(const struct process_id *p, int signo)
 {
-	cleanup_fd int fd = p->pid > 0 ? pidfd_open(p->pid, 0) : -1;
+	int fd = p->pid > 0 ? host_pidfd_open(p->pid) : -ESRCH, r;
+	cleanup_fd int owned = fd;
 
 	/* Checked after the pidfd is held: from here on it can't become another process. */
 	if (!process_alive(p))
 		return NULL;
-	if (fd < 0)
-		return error_errno(errno, "pidfd_open of process %d", (int)p->pid);
-	if (pidfd_send_signal(fd, signo, NULL, 0) < 0 && errno != ESRCH)
-		return error_errno(errno, "signal %d to process %d", signo, (int)p->pid);
+	if (fd < 0 && fd != -ENOSYS)
+		return error_errno(-fd, "pidfd_open of process %d", (int)p->pid);
+	r = send_signal(owned, p->pid, signo);
+	if (r < 0 && r != -ESRCH)
+		return error_errno(-r, "signal %d to process %d", signo, (int)p->pid);
 	return NULL;
 }
 
 bool process_wait_dead(const struct process_id *p, int timeout_ms)
 {
-	cleanup_fd int fd = p->pid > 0 ? pidfd_open(p->pid, 0) : -1;
+	cleanup_fd int fd = p->pid > 0 ? host_watch(p->pid) : -1;
 	struct pollfd pfd = {.fd = fd, .events = POLLIN};
 
 	if (!process_alive(p))

@@ -45,6 +45,7 @@ struct sandbox_args {
 	int tty_fd;	/* the slave, the process's controlling terminal; -1: no terminal */
 	int gofer_fds[SANDBOX_GOFER_CONNECTIONS]; /* SOCK_SEQPACKET, the sentry's ends */
 	int proc_fd;	 /* root directory of a proc of the new PID namespace; -1 where forbidden */
+	int exec_dir_fd; /* platform_config.exec_dir_fd; -1: not needed, or not to be had */
 	int null_fd;	 /* /dev/null, read-write */
 	uid_t owner_uid; /* as SO_PEERCRED shows who may use the control socket (besides uid 0) */
 };

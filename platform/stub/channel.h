@@ -155,6 +155,8 @@ struct stub_vdso_part {
 struct stub_boot {
 	uint64_t token; /* the zygote's HELLO */
 	uint32_t fsgsbase;
+	uint32_t fd_end;      /* without close_range: all descriptors are below; else 0 */
+	uint32_t touch_pages; /* madvise has no MADV_POPULATE_* */
 	uint32_t filter_count;
 	uint32_t plan_count;
 	uint32_t vdso_part_count;

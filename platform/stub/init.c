@@ -91,6 +91,14 @@ static void install_handlers(void)
 	must(stub_syscall(SYS_sigaltstack, &st, NULL));
 }
 
+static void close_all(void)
+{
+	if (!stub_boot.fd_end)
+		must(stub_syscall(SYS_close_range, 0, ~0u, 0));
+	for (uint32_t fd = 0; fd < stub_boot.fd_end; fd++)
+		stub_syscall(SYS_close, fd);
+}
+
 static void confine(void)
 {
 	struct {
@@ -98,7 +106,7 @@ static void confine(void)
 		const struct sock_filter *filter;
 	} prog = {(uint16_t)stub_boot.filter_count, stub_boot.filter};
 
-	must(stub_syscall(SYS_close_range, 0, ~0u, 0));
+	close_all();
 	must(stub_syscall(SYS_prctl, 15 /* PR_SET_NAME */, "cvisor-stub"));
 	must(stub_syscall(SYS_prctl, 4 /* PR_SET_DUMPABLE */, 1, 0, 0, 0));
 	must(stub_syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog));

@@ -4,13 +4,15 @@
 
 #include "platform/stub/stub.h"
 
-#define STACK_FLAGS	  0x4032 /* NORESERVE | ANONYMOUS | FIXED | PRIVATE */
-#define MADV_DONTFORK_	  10
-#define MADV_DOFORK_	  11
-#define MREMAP_MAYMOVE_	  1
-#define MREMAP_FIXED_	  2
-#define MREMAP_DONTUNMAP_ 4
-#define EINVAL_		  22
+#define STACK_FLAGS	     0x4032 /* NORESERVE | ANONYMOUS | FIXED | PRIVATE */
+#define MADV_DONTFORK_	     10
+#define MADV_DOFORK_	     11
+#define MADV_POPULATE_READ_  22
+#define MADV_POPULATE_WRITE_ 23
+#define MREMAP_MAYMOVE_	     1
+#define MREMAP_FIXED_	     2
+#define MREMAP_DONTUNMAP_    4
+#define EINVAL_		     22
 
 static uint64_t map_flags(uint32_t flags)
 {
@@ -56,6 +58,33 @@ static long mremap(const struct channel_memop *op)
 			    op->offset_or_new_addr);
 }
 
+/*
+ * MADV_POPULATE_READ and _WRITE by hand: each page is read, or written with what it holds. Linux
+ * says EINVAL where the protection forbids it; here the end of a file is EINVAL too, not EFAULT.
+ */
+static long touch_pages(const struct channel_memop *op)
+{
+	uint32_t value, old;
+	int err = 0;
+
+	for (uint64_t va = op->addr; va - op->addr < op->size && !err; va += 4096) {
+		err = stub_load32((const uint32_t *)va, &value);
+		if (!err && op->fd_or_advice == MADV_POPULATE_WRITE_)
+			err = stub_cmpxchg32((uint32_t *)va, value, value, &old);
+	}
+	return err ? -EINVAL_ : 0;
+}
+
+static long advise(const struct channel_memop *op)
+{
+	bool populate =
+	    op->fd_or_advice == MADV_POPULATE_READ_ || op->fd_or_advice == MADV_POPULATE_WRITE_;
+
+	if (populate && stub_boot.touch_pages)
+		return touch_pages(op);
+	return stub_syscall(SYS_madvise, op->addr, op->size, op->fd_or_advice);
+}
+
 int stub_memop(const struct channel_memop *op)
 {
 	long r;
@@ -78,7 +107,7 @@ int stub_memop(const struct channel_memop *op)
 		r = mremap(op);
 		break;
 	case MEMOP_MADVISE:
-		r = stub_syscall(SYS_madvise, op->addr, op->size, op->fd_or_advice);
+		r = advise(op);
 		break;
 	case MEMOP_VDSO:
 		r = move_vdso(op->addr);

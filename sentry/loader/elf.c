@@ -18,6 +18,7 @@
 #include "abi/mman.h"
 #include "base/compiler.h"
 #include "base/fd.h"
+#include "base/hostcall.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "platform/platform.h"
@@ -188,11 +189,11 @@ static int copy_range(struct file *from, int to, uint64_t start, uint64_t end)
  */
 static int make_stand_in(const struct elf_file *e)
 {
-	int fd = memfd_create("program", MFD_CLOEXEC | MFD_ALLOW_SEALING), err = 0;
+	int fd = host_memfd("program", HOST_MEMFD_DATA), err = 0;
 	uint64_t total = 0;
 
 	if (fd < 0)
-		return -errno;
+		return fd;
 	for (unsigned i = 0; i < e->header.phnum && !err; i++) {
 		const struct abi_elf64_phdr *p = &e->phdrs[i];
 
@@ -203,9 +204,12 @@ static int make_stand_in(const struct elf_file *e)
 					   : copy_range(e->file, fd, PAGE_ALIGN_DOWN(p->offset),
 							p->offset + p->filesz);
 	}
-	/* Guests get the descriptor as it is. */
-	if (!err && fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK) < 0)
-		err = -errno;
+	/* Guests get the descriptor as it is; on a host without seals a copy of their own, at
+	 * least. */
+	if (!err)
+		err = host_seal(fd, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK);
+	if (err == -EINVAL)
+		err = 0;
 	if (err) {
 		close(fd);
 		return err;

@@ -21,6 +21,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/feature.h"
 #include "fsgofer/gofer.h"
 #include "tests/unit/gofer_client.h"
 
@@ -117,8 +118,20 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
 	return remove(path);
 }
 
+/* As on a host without any of what the gofer can do without. */
+static int set_up_old(void **state)
+{
+	uint64_t all;
+	char bad[32];
+
+	assert_int_equal(features_parse("all-host", &all, bad, sizeof(bad)), 0);
+	features_switch(all, 0);
+	return set_up(state);
+}
+
 static int tear_down(void **state)
 {
+	features_switch(0, 0);
 	(void)state;
 	return nftw(f.tmp, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
@@ -358,6 +371,30 @@ static void is_confined(void **state)
 	assert_int_equal(stop(), 0);
 }
 
+/* Its trees lie below its root, of which it sees nothing else. */
+static void is_confined_on_old_hosts(void **state)
+{
+	const struct gofer_mount mounts[] = {{.source = f.root, .readonly = true},
+					     {.source = f.extra}};
+	char path[64], *text, *line, *save = NULL;
+	int lines = 0;
+
+	(void)state;
+	start(mounts, 2);
+	assert_int_equal(f.ready, 0);
+	snprintf(path, sizeof(path), "/proc/%d/mountinfo", (int)f.pid);
+	assert_int_equal(fd_read_file(AT_FDCWD, path, 65536, &text, NULL), 0);
+	assert_non_null(strstr(text, " / / ro,nosuid,nodev,noexec"));
+	assert_non_null(strstr(text, "/root /0 ro,nosuid,nodev"));
+	assert_non_null(strstr(text, "/extra /1 rw,nosuid,nodev"));
+	for (line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+		lines++;
+	assert_int_equal(lines, 4); /* those, and /proc/self/fd */
+	free(text);
+	assert_status_line("CapEff:\t000000000000001f\n");
+	assert_int_equal(stop(), 0);
+}
+
 static void reports_what_is_missing(void **state)
 {
 	const struct gofer_mount missing[] = {{.source = f.root}, {.source = "/no/such/dir"}};
@@ -411,13 +448,18 @@ static void death_hangs_up(void **state)
 }
 
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define OLD(name)                                                                                  \
+	{                                                                                          \
+		"old_" #name, name, set_up_old, tear_down, NULL                                    \
+	}
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    T(serves_everything), T(mounts_are_as_asked),     T(makes_mountpoints),
-	    T(is_confined),	  T(reports_what_is_missing), T(reports_missing_privilege),
-	    T(death_hangs_up),
+	    T(serves_everything),   T(mounts_are_as_asked),	   T(makes_mountpoints),
+	    T(is_confined),	    T(reports_what_is_missing),	   T(reports_missing_privilege),
+	    T(death_hangs_up),	    OLD(serves_everything),	   OLD(mounts_are_as_asked),
+	    OLD(makes_mountpoints), OLD(is_confined_on_old_hosts), OLD(reports_what_is_missing),
 	};
 
 	if (geteuid() != 0) {

@@ -7,6 +7,7 @@ BASE_SRCS := $(wildcard base/*.c)
 
 UNIT_base := base/mem.c
 UNIT_abi := base/mem.c
+UNIT_hostcall := base/mem.c
 UNIT_strace := syscalls/strace.c syscalls/strace_args.c syscalls/strace_flags.c \
 	syscalls/strace_structs.c
 
@@ -19,7 +20,7 @@ GOFER_SERVER_SRCS := fsgofer/server.c fsgofer/handles.c fsgofer/names.c fsgofer/
 	fsgofer/xattrs.c fsgofer/readdir.c
 UNIT_gofer_protocol := fsgofer/handles.c
 UNIT_gofer_server := $(GOFER_SERVER_SRCS)
-UNIT_gofer_process := $(GOFER_SERVER_SRCS) fsgofer/gofer.c fsgofer/confine.c \
+UNIT_gofer_process := $(GOFER_SERVER_SRCS) fsgofer/gofer.c fsgofer/confine.c fsgofer/mounts.c \
 	fsgofer/mountpoints.c fsgofer/filter.c
 UNIT_LIBS_gofer_process := -lseccomp
 UNIT_loader := sentry/mm/mm.c sentry/mm/vma.c sentry/mm/area.c sentry/loader/elf.c \

@@ -31,6 +31,7 @@
 #include "abi/signal.h"
 #include "abi/tty.h"
 #include "base/compiler.h"
+#include "base/feature.h"
 #include "base/mem.h"
 #include "sentry/fs/devtmpfs/devices.h"
 #include "sentry/kernel/cred.h"
@@ -139,6 +140,18 @@ static bool may_retry_polled(int err)
 	return err == EOPNOTSUPP || err == EINVAL || err == ENOSYS;
 }
 
+/* -EOPNOTSUPP and its like: before Linux 4.14, and where the file's kind can't. */
+static ssize_t try_without_waiting(struct host *h, const struct iovec *iov, bool write)
+{
+	ssize_t n;
+
+	if (feature_off(FEATURE_RWF_NOWAIT))
+		return -EOPNOTSUPP;
+	n = write ? pwritev2(h->fd, iov, 1, -1, RWF_NOWAIT)
+		  : preadv2(h->fd, iov, 1, -1, RWF_NOWAIT);
+	return n < 0 ? -errno : n;
+}
+
 /* Bytes or negative errno, without waiting. */
 static ssize_t stream_get(struct host *h, mode_t type, void *buf, size_t size)
 {
@@ -149,9 +162,9 @@ static ssize_t stream_get(struct host *h, mode_t type, void *buf, size_t size)
 		n = recv(h->fd, buf, size, MSG_DONTWAIT);
 		return n < 0 ? -errno : n;
 	}
-	n = preadv2(h->fd, &iov, 1, -1, RWF_NOWAIT);
-	if (n >= 0 || !may_retry_polled(errno))
-		return n < 0 ? -errno : n;
+	n = try_without_waiting(h, &iov, false);
+	if (n >= 0 || !may_retry_polled((int)-n))
+		return n;
 	if (!hostpoll_ready(h->fd, ABI_POLLIN))
 		return -EAGAIN;
 	n = read(h->fd, buf, size);
@@ -167,9 +180,9 @@ static ssize_t stream_put(struct host *h, mode_t type, void *buf, size_t size)
 		n = send(h->fd, buf, size, MSG_DONTWAIT | MSG_NOSIGNAL);
 		return n < 0 ? -errno : n;
 	}
-	n = pwritev2(h->fd, &iov, 1, -1, RWF_NOWAIT);
-	if (n >= 0 || !may_retry_polled(errno))
-		return n < 0 ? -errno : n;
+	n = try_without_waiting(h, &iov, true);
+	if (n >= 0 || !may_retry_polled((int)-n))
+		return n;
 	if (!hostpoll_ready(h->fd, ABI_POLLOUT))
 		return -EAGAIN;
 	n = write(h->fd, buf, MIN(size, (size_t)PIPE_BUF));

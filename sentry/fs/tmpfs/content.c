@@ -35,6 +35,7 @@
 #include <unistd.h>
 
 #include "abi/mman.h"
+#include "base/hostcall.h"
 #include "base/mem.h"
 #include "sentry/fs/tmpfs/tmpfs_internal.h"
 #include "sentry/mm/usermem.h"
@@ -192,8 +193,8 @@ static int ensure_fd(struct inode *i)
 		return 0;
 	if (!take_fd(v))
 		return -ENFILE;
-	fd = memfd_create("tmpfs", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	err = fd < 0 ? -errno : pages_to_fd(c, fd, i->size);
+	fd = host_memfd("tmpfs", HOST_MEMFD_DATA);
+	err = fd < 0 ? fd : pages_to_fd(c, fd, i->size);
 	if (err) {
 		if (fd >= 0)
 			close(fd);
@@ -574,11 +575,17 @@ static bool is_tmpfs_file(const struct file *f)
 	return f->ops == &tmpfs_file_ops;
 }
 
-static int host_seals(uint32_t seals)
+/*
+ * Seals the host's file too: 0, or -EBUSY while somebody has it mapped for writing. A host without
+ * seals can't tell; then our own checks of c->seals are all there is.
+ */
+static int seal_host_file(int fd, uint32_t seals)
 {
 	/* The numbers are the host's. Writing through our own descriptor ends with F_SEAL_WRITE. */
-	return (int)(seals & (ABI_F_SEAL_SHRINK | ABI_F_SEAL_GROW | ABI_F_SEAL_WRITE |
-			      ABI_F_SEAL_FUTURE_WRITE));
+	int err = host_seal(fd, seals & (ABI_F_SEAL_SHRINK | ABI_F_SEAL_GROW | ABI_F_SEAL_WRITE |
+					 ABI_F_SEAL_FUTURE_WRITE));
+
+	return err == -EINVAL ? 0 : err;
 }
 
 int tmpfs_add_seals(struct file *f, uint32_t seals)
@@ -594,8 +601,8 @@ int tmpfs_add_seals(struct file *f, uint32_t seals)
 	mutex_lock(&i->lock);
 	if (c->seals & ABI_F_SEAL_SEAL)
 		err = -EPERM;
-	else if (c->fd >= 0 && fcntl(c->fd, F_ADD_SEALS, host_seals(seals)))
-		err = -errno;
+	else if (c->fd >= 0)
+		err = seal_host_file(c->fd, seals);
 	if (!err)
 		c->seals |= seals;
 	mutex_unlock(&i->lock);

@@ -14,6 +14,7 @@
 
 #include "abi/signal.h"
 #include "base/fd.h"
+#include "base/feature.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "platform/copyplan.h"
@@ -122,6 +123,7 @@ void mini_start(struct mini *m, uint32_t spares, uint64_t without)
 	uint8_t fs[8192];
 	int err;
 
+	features_switch(without, 0);
 	log_setup(2, false, getenv("PLATFORM_DEBUG") ? LOG_DEBUG : LOG_ERROR, "test");
 	if (getenv("PLATFORM_DEBUG"))
 		log_set_channels(LOGC_ALL);

@@ -3,16 +3,21 @@
 
 #include "base/compiler.h"
 #include "base/log.h"
+#include "base/stats.h"
 
 void mutex_init(struct mutex *m, int rank)
 {
 	pthread_mutex_init(&m->m, NULL);
-#ifdef DEBUG
 	m->rank = rank;
+#ifdef DEBUG
 	m->held = false;
-#else
-	(void)rank;
 #endif
+}
+
+void mutex_lock_slow(struct mutex *m)
+{
+	stats_add((unsigned)m->rank % STATS_LOCK_RANKS, 1);
+	pthread_mutex_lock(&m->m);
 }
 
 void mutex_destroy(struct mutex *m)
@@ -52,14 +57,16 @@ static void check_order(const struct mutex *m, bool same_rank_ok)
 void mutex_lock(struct mutex *m)
 {
 	check_order(m, false);
-	pthread_mutex_lock(&m->m);
+	if (pthread_mutex_trylock(&m->m))
+		mutex_lock_slow(m);
 	note_taken(m);
 }
 
 void mutex_lock_nested(struct mutex *m)
 {
 	check_order(m, true);
-	pthread_mutex_lock(&m->m);
+	if (pthread_mutex_trylock(&m->m))
+		mutex_lock_slow(m);
 	note_taken(m);
 }
 

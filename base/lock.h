@@ -4,6 +4,9 @@
  * what. Two locks of one rank may be held at once only through mutex_lock_nested, whose caller says
  * why that can't deadlock (ordered by address, parent before child). Ranks are assigned where a
  * subsystem writes down its lock order (sentry/kernel/lockorder.h).
+ *
+ * Whoever must wait for a lock counts that, by rank (base/stats.h): `runsc debug --stats` shows
+ * which locks are in the way.
  */
 #ifndef BASE_LOCK_H
 #define BASE_LOCK_H
@@ -11,10 +14,12 @@
 #include <pthread.h>
 #include <stdbool.h>
 
+#include "base/compiler.h"
+
 struct mutex {
 	pthread_mutex_t m;
-#ifdef DEBUG
 	int rank;
+#ifdef DEBUG
 	pthread_t owner;
 	bool held;
 #endif
@@ -22,6 +27,8 @@ struct mutex {
 
 void mutex_init(struct mutex *m, int rank);
 void mutex_destroy(struct mutex *m);
+/* Of mutex_lock: somebody else has it. */
+void mutex_lock_slow(struct mutex *m);
 
 #ifdef DEBUG
 void mutex_lock(struct mutex *m);
@@ -33,11 +40,12 @@ bool mutex_held_by_me(const struct mutex *m);
 #else
 static inline void mutex_lock(struct mutex *m)
 {
-	pthread_mutex_lock(&m->m);
+	if (unlikely(pthread_mutex_trylock(&m->m)))
+		mutex_lock_slow(m);
 }
 static inline void mutex_lock_nested(struct mutex *m)
 {
-	pthread_mutex_lock(&m->m);
+	mutex_lock(m);
 }
 static inline bool mutex_trylock(struct mutex *m)
 {

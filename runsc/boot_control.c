@@ -26,6 +26,7 @@
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/process.h"
 #include "sentry/kernel/signal.h"
+#include "sentry/kernel/stats.h"
 #include "sentry/kernel/task.h"
 #include "sentry/kernel/unsupported.h"
 #include "sentry/mm/mm.h"
@@ -192,12 +193,11 @@ void boot_stats(struct boot *b, struct strbuf *out)
 
 	if (b->platform)
 		platform_get_stats(b->platform, &s);
-#define ROW(name, text) strbuf_addf(out, #name " %" PRIu64 "\n", s.name);
+#define ROW(name, text) strbuf_addf(out, "counter %" PRIu64 " " #name "\n", s.name);
 	PLATFORM_COUNTERS(ROW)
 #undef ROW
 	gofer_client_report(b->gofer, out);
-	for (int i = 0; i < OBJ_KINDS; i++)
-		strbuf_addf(out, "objects_%s %" PRId64 "\n", object_kind_name(i), object_live(i));
+	stats_report(b->kernel, out);
 	unsupported_report(out);
 }
 

@@ -10,8 +10,8 @@
 #include "runsc/lifecycle.h"
 
 const struct command *const cli_commands[] = {
-    &cmd_create, &cmd_delete, &cmd_doctor, &cmd_features, &cmd_help,  &cmd_kill, &cmd_list,
-    &cmd_ps,	 &cmd_run,    &cmd_spec,   &cmd_start,	  &cmd_state, NULL,
+    &cmd_create, &cmd_debug, &cmd_delete, &cmd_doctor, &cmd_features, &cmd_help,  &cmd_kill,
+    &cmd_list,	 &cmd_ps,    &cmd_run,	  &cmd_spec,   &cmd_start,    &cmd_state, NULL,
 };
 
 const struct cli_option cli_global_options[] = {

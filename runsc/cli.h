@@ -42,8 +42,8 @@ struct command {
 	bool names_itself; /* errors begin with "runsc NAME failed: " */
 };
 
-extern const struct command cmd_create, cmd_delete, cmd_doctor, cmd_features, cmd_help, cmd_kill,
-    cmd_list, cmd_ps, cmd_run, cmd_spec, cmd_start, cmd_state;
+extern const struct command cmd_create, cmd_debug, cmd_delete, cmd_doctor, cmd_features, cmd_help,
+    cmd_kill, cmd_list, cmd_ps, cmd_run, cmd_spec, cmd_start, cmd_state;
 extern const struct command *const cli_commands[]; /* ends with NULL */
 extern const struct cli_option cli_global_options[];
 

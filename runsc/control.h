@@ -30,7 +30,7 @@ enum control_op {
 	CONTROL_KILL,	   /* kill.*; -ESRCH: no such process */
 	CONTROL_PS,	   /* ps.*; reply: struct control_ps_row's */
 	CONTROL_RUN_HOOK, /* payload: struct control_hook and strings; reply: control_hook_result */
-	CONTROL_STATS,	  /* reply: text, lines of "name value" */
+	CONTROL_STATS,	  /* reply: text, lines of "counter|gauge VALUE NAME" */
 };
 
 struct control_request {

@@ -29,29 +29,34 @@
 #ifndef SENTRY_KERNEL_LOCKORDER_H
 #define SENTRY_KERNEL_LOCKORDER_H
 
+#define LOCK_RANKS(X)                                                                              \
+	X(FILEPOS, 5)                                                                              \
+	X(TASKS, 10)                                                                               \
+	X(EXEC, 15)                                                                                \
+	X(MM, 20)                                                                                  \
+	X(FILES, 25)                                                                               \
+	X(FS, 26)                                                                                  \
+	X(RENAME, 30)                                                                              \
+	X(INODE, 35)                                                                               \
+	X(MOUNT, 40)                                                                               \
+	X(DCACHE, 41)                                                                              \
+	X(DENTRY, 42)                                                                              \
+	X(EPOLL_NEST, 48)                                                                          \
+	X(EPOLL, 50)                                                                               \
+	X(EPITEMS, 52)                                                                             \
+	X(OBJECT, 55)                                                                              \
+	X(SIGNAL, 60)                                                                              \
+	X(FUTEX, 65)                                                                               \
+	X(WAITQ, 70)                                                                               \
+	X(EPOLL_READY, 72)                                                                         \
+	X(TIMER, 75)                                                                               \
+	X(RUNQ, 80)                                                                                \
+	X(LEAF, 90)
+
 enum lock_rank {
-	RANK_FILEPOS = 5,
-	RANK_TASKS = 10,
-	RANK_EXEC = 15,
-	RANK_MM = 20,
-	RANK_FILES = 25,
-	RANK_FS = 26,
-	RANK_RENAME = 30,
-	RANK_INODE = 35,
-	RANK_MOUNT = 40,
-	RANK_DCACHE = 41,
-	RANK_DENTRY = 42,
-	RANK_EPOLL_NEST = 48,
-	RANK_EPOLL = 50,
-	RANK_EPITEMS = 52,
-	RANK_OBJECT = 55,
-	RANK_SIGNAL = 60,
-	RANK_FUTEX = 65,
-	RANK_WAITQ = 70,
-	RANK_EPOLL_READY = 72,
-	RANK_TIMER = 75,
-	RANK_RUNQ = 80,
-	RANK_LEAF = 90,
+#define LOCK_RANK(name, rank) RANK_##name = rank,
+	LOCK_RANKS(LOCK_RANK)
+#undef LOCK_RANK
 };
 
 #endif

@@ -98,10 +98,11 @@ void unsupported_report(struct strbuf *out)
 	for (uint32_t i = 0; i < unsupported_log.used; i++) {
 		const struct record *r = &unsupported_log.records[i];
 
-		strbuf_addf(out, "%8" PRIu64 " %s: %s\n", r->count, r->call, r->what);
+		strbuf_addf(out, "counter %" PRIu64 " unsupported.%s: %s\n", r->count, r->call,
+			    r->what);
 	}
 	if (unsupported_log.overflow)
-		strbuf_addf(out, "%8" PRIu64 " other: beyond %d distinct ones\n",
+		strbuf_addf(out, "counter %" PRIu64 " unsupported.other: beyond %d distinct ones\n",
 			    unsupported_log.overflow, DISTINCT_MAX);
 	pthread_mutex_unlock(&unsupported_log.lock);
 }

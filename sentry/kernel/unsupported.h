@@ -20,7 +20,7 @@ struct task;
  */
 int64_t unsupported(struct task *t, int error, const char *what, ...) __printf(3, 4);
 
-/* One line for each distinct thing: "count call: what". For --debug at exit. */
+/* One line for each distinct thing, as stats_report: "counter 3 unsupported.CALL: WHAT". */
 void unsupported_report(struct strbuf *out);
 uint64_t unsupported_count(void);
 

@@ -33,6 +33,7 @@
 #include "sentry/kernel/lockorder.h"
 #include "sentry/kernel/process.h"
 #include "sentry/kernel/signal.h"
+#include "sentry/kernel/stats.h"
 #include "sentry/kernel/syscall.h"
 #include "sentry/kernel/task.h"
 #include "sentry/kernel/task_block.h"
@@ -87,15 +88,29 @@ void workers_wake_all(struct kernel *k)
 
 /* ---- run queue ---- */
 
+/* An idle worker, if there is one, finds what there is to do. Caller holds w->lock. */
+static void wake_idle_locked(struct workers *w)
+{
+	if (!w->idle_count)
+		return;
+	stat_count(worker_wakeups);
+	pthread_cond_signal(&w->idle);
+}
+
 void workers_queue(struct task *t)
 {
 	struct workers *w = t->kernel->workers;
+
+	if (serves_runq == t->kernel)
+		stat_count(woken_here);
+	else
+		stat_count(woken_elsewhere);
 
 	pthread_mutex_lock(&w->lock);
 	list_add_tail(&w->runq, &t->run_link);
 	atomic_store_explicit(&w->runq_size, w->runq_size + 1, memory_order_relaxed);
 	if (serves_runq != t->kernel)
-		pthread_cond_signal(&w->idle);
+		wake_idle_locked(w);
 	pthread_mutex_unlock(&w->lock);
 }
 
@@ -163,6 +178,7 @@ static void call_begin(struct task *t)
 	memset(&t->call, 0, sizeof(t->call));
 	t->call.nr = t->event.call.nr;
 	t->call_active = true;
+	stat_count_call(t->call.nr);
 	atomic_fetch_add_explicit(&t->call_count, 1, memory_order_relaxed);
 	if (unlikely(t->kernel->trace)) {
 		struct sysargs a = call_args(t);
@@ -341,6 +357,7 @@ static bool already_started(struct task *t)
 
 static int64_t run_again(struct task *t)
 {
+	stat_count(run_again);
 	task_wait_clear(t);
 	reply_reset(t);
 	return run_handler(t);
@@ -353,6 +370,7 @@ static void handler_done(struct task *t, int64_t ret)
 		if (ret == SYS_EXITED)
 			return;
 		if (ret == SYS_BLOCKED) {
+			stat_count(blocked);
 			if (!blocked_must_rerun(t))
 				return;
 			ret = run_again(t);
@@ -568,9 +586,10 @@ void worker_going_long(void)
 		return;
 	w = k->workers;
 	leading = NULL;
+	stat_count(lead_passed);
 	pthread_mutex_lock(&w->lock);
 	w->led = false;
-	pthread_cond_signal(&w->idle);
+	wake_idle_locked(w);
 	pthread_mutex_unlock(&w->lock);
 }
 

@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "sentry/kernel/stats.h"
 #include "sentry/kernel/task.h"
 #include "sentry/kernel/task_block.h"
 #include "sentry/vfs/files.h"
@@ -45,6 +46,7 @@ static int lookup_locked(struct dentry *dir, const char *name, size_t size, stru
 
 	if (!dir->inode->ops->lookup)
 		return -ENOTDIR;
+	stat_count(dcache_misses);
 	err = dir->inode->ops->lookup(dir->inode, name, &inode);
 	if (err == -ENOENT && !sb->no_negative && !sb->no_cache && !dentry_is_deleted(dir))
 		dentry_put(dcache_add(dir, name, size, NULL, true));
@@ -68,6 +70,10 @@ static int lookup_cached(struct dentry *dir, const char *name, size_t size, stru
 		dentry_put(d);
 		return 0;
 	}
+	if (d->inode)
+		stat_count(dcache_hits);
+	else
+		stat_count(dcache_negative_hits);
 	*ret = d;
 	return 1;
 }

@@ -12,6 +12,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -25,6 +27,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/refcount.h"
+#include "base/stats.h"
 #include "base/strbuf.h"
 
 /* Whether fn ends its process by panic. */
@@ -292,6 +295,37 @@ static void mutex_basics(void **state)
 	mutex_destroy(&m);
 }
 
+#define RANK_COUNTED 7
+
+static void *wait_for_lock(void *arg)
+{
+	mutex_lock(arg);
+	mutex_unlock(arg);
+	return NULL;
+}
+
+/* A thread that had to wait is counted under the lock's rank, and stays counted after its end. */
+static void waits_are_counted(void **state)
+{
+	uint64_t before = stats_sum(RANK_COUNTED);
+	struct mutex m;
+	pthread_t t;
+
+	(void)state;
+	mutex_init(&m, RANK_COUNTED);
+	mutex_lock(&m);
+	mutex_unlock(&m);
+	assert_int_equal(stats_sum(RANK_COUNTED), before);
+	mutex_lock(&m);
+	assert_int_equal(pthread_create(&t, NULL, wait_for_lock, &m), 0);
+	while (stats_sum(RANK_COUNTED) == before)
+		sched_yield();
+	mutex_unlock(&m);
+	pthread_join(t, NULL);
+	assert_int_equal(stats_sum(RANK_COUNTED), before + 1);
+	mutex_destroy(&m);
+}
+
 #ifdef DEBUG
 static void take_in_wrong_order(void)
 {
@@ -487,6 +521,7 @@ int main(void)
 	    cmocka_unit_test(refcount_counts),
 	    cmocka_unit_test(refcount_checks_itself),
 	    cmocka_unit_test(mutex_basics),
+	    cmocka_unit_test(waits_are_counted),
 #ifdef DEBUG
 	    cmocka_unit_test(lock_order_is_checked),
 #endif

@@ -361,10 +361,10 @@ void gofer_client_report(const struct gofer_client *c, struct strbuf *out)
 		unsigned long long n = atomic_load(&c->requests[type]);
 
 		if (n && names[type])
-			strbuf_addf(out, "gofer_%s_requests %llu\n", names[type], n);
+			strbuf_addf(out, "counter %llu gofer.%s\n", n, names[type]);
 	}
-	strbuf_addf(out, "gofer_files_kept %u\n", c->idle_count);
-	strbuf_addf(out, "gofer_listing_bytes %zu\n", atomic_load(&c->cached_bytes));
+	strbuf_addf(out, "gauge %u gofer_files_kept\n", c->idle_count);
+	strbuf_addf(out, "gauge %zu gofer_listing_bytes\n", atomic_load(&c->cached_bytes));
 }
 
 /* ---- checks of replies ---- */

@@ -23,6 +23,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "sentry/fs/gofer/internal.h"
+#include "sentry/kernel/stats.h"
 #include "sentry/kernel/task_block.h"
 #include "sentry/kernel/timer.h"
 #include "sentry/mm/usermem.h"
@@ -254,6 +255,7 @@ static ssize_t file_read(struct file *f, struct uio *to, int64_t *pos)
 	uint64_t start = io_begin(s, to->left);
 	ssize_t n = uio_pread_fd(to, gofer_file(f)->hf->fd, pos, to->left);
 
+	stat_count(file_reads);
 	io_end(s, start);
 	return n;
 }
@@ -274,6 +276,7 @@ static ssize_t write_at(struct file *f, struct uio *from, int64_t *pos)
 	uint64_t start = io_begin(g->super, from->left);
 	ssize_t n = uio_pwrite_fd(from, gofer_file(f)->hf->fd, pos, from->left);
 
+	stat_count(file_writes);
 	io_end(g->super, start);
 	if (n > 0) {
 		grow_to(f->inode, (uint64_t)*pos);

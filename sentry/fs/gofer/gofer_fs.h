@@ -23,7 +23,7 @@ struct gofer_client *gofer_client_new(struct kernel *k, const int *socks, size_t
 /* After the last super_block is gone. */
 void gofer_client_destroy(struct gofer_client *c);
 
-/* Adds lines "gofer_KIND_requests COUNT" and what is kept, for --debug. */
+/* Adds lines as stats_report does: requests by kind ("counter 12 gofer.open"), what is kept. */
 void gofer_client_report(const struct gofer_client *c, struct strbuf *out);
 
 /*

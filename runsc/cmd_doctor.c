@@ -128,6 +128,8 @@ static struct error *run(const struct runsc_options *o, const struct cli_args *a
 
 	if (format && !json && strcmp(format, "text") != 0)
 		return error_new("invalid format: %s", format);
+	if (!o->debug && !o->log_path) /* the report says it, once */
+		log_setup(o->log_fd, o->log_json, LOG_ERROR, "runsc");
 	doctor_examine(o, true, &r);
 	if (json)
 		print_json(&r);

@@ -42,6 +42,8 @@ static json_t *annotations(const struct runsc_options *o)
 	struct doctor_report r;
 	json_t *json;
 
+	if (!o->debug && !o->log_path)
+		log_setup(o->log_fd, o->log_json, LOG_ERROR, "runsc");
 	doctor_examine(o, false, &r);
 	for (size_t i = 0; i < DOCTOR_PLATFORMS; i++)
 		if (r.platforms[i].works)

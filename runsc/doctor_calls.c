@@ -42,6 +42,9 @@
 #ifndef CLONE_NEWTIME
 #define CLONE_NEWTIME 0x80
 #endif
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 0x8u
+#endif
 #define UNTRIED (-ENODATA) /* an earlier step failed */
 
 /* ---- seccomp ---- */
@@ -362,22 +365,18 @@ static void examine_processes(struct doctor_report *r)
 		f->sysemu = err;
 	doctor_add_result(r, "processes", "ptrace-sysemu", f->sysemu,
 			  "function: the platform ptrace, the fallback of notify", "%s", "");
-	doctor_add_result(r, "processes", "process-vm", f->vm_read ? f->vm_read : f->vm_write,
-			  "speed: memory that no window covers is copied through /proc or by the "
-			  "stub",
+	doctor_add_result(r, "processes", "process-vm", f->vm_read ? f->vm_read : f->vm_write, "",
 			  "%s", "");
-	doctor_add_result(r, "processes", "proc-mem", f->proc_mem,
-			  "speed: without process-vm as well, the stub copies guest memory", "%s",
-			  "");
-	doctor_add_result(r, "processes", "pidfd", f->pidfd_open,
-			  "function: processes are waited for by their number", "%s", "");
+	doctor_add_result(r, "processes", "proc-mem", f->proc_mem, "", "%s", "");
+	doctor_add_result(r, "processes", "pidfd", f->pidfd_open, "", "%s", "");
 	doctor_add_result(r, "processes", "pidfd-getfd", f->pidfd_getfd, "", "%s", "");
 }
 
 /* ---- single calls ---- */
 
 struct call_findings {
-	int openat2, clone3, close_range, seals, memfd_exec, mount_api, mount_setattr, statx;
+	int openat2, clone3, close_range, statx, seals, memfd_flags, memfd_exec, mount_setattr,
+	    mount_api, rwf_nowait, madv_populate;
 };
 
 static int try_openat2(void)
@@ -410,6 +409,14 @@ static int try_seals(void)
 	if (fd < 0 || fcntl(fd, F_ADD_SEALS, seals) < 0)
 		return -errno;
 	return write(fd, "x", 1) < 0 ? 0 : -EINVAL;
+}
+
+static int try_memfd_flags(void)
+{
+	cleanup_fd int fd =
+	    (int)syscall(SYS_memfd_create, "cvisor-doctor", MFD_CLOEXEC | MFD_NOEXEC_SEAL);
+
+	return fd < 0 ? -errno : 0;
 }
 
 /* A script whose interpreter isn't there: ENOENT says that execution was allowed. */
@@ -448,6 +455,25 @@ static int try_statx(void)
 	return statx(AT_FDCWD, ".", 0, STATX_BASIC_STATS, &sx) < 0 ? -errno : 0;
 }
 
+/* An empty pipe: a kernel that knows the flag says so, and doesn't wait. */
+static int try_rwf_nowait(void)
+{
+	char byte;
+	struct iovec iov = {&byte, 1};
+	int fds[2];
+
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return -errno;
+	return preadv2(fds[0], &iov, 1, -1, RWF_NOWAIT) < 0 && errno == EAGAIN ? 0 : -errno;
+}
+
+static int try_madv_populate(void)
+{
+	void *p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	return p == MAP_FAILED || madvise(p, 4096, MADV_POPULATE_WRITE) < 0 ? -errno : 0;
+}
+
 static void try_calls(void *shared)
 {
 	struct call_findings *f = shared;
@@ -458,6 +484,9 @@ static void try_calls(void *shared)
 	f->seals = try_seals();
 	f->memfd_exec = try_memfd_exec();
 	f->statx = try_statx();
+	f->memfd_flags = try_memfd_flags();
+	f->rwf_nowait = try_rwf_nowait();
+	f->madv_populate = try_madv_populate();
 	f->mount_setattr = try_mount_setattr();
 	f->mount_api = try_mount_api();
 }
@@ -466,24 +495,26 @@ static void examine_calls(struct doctor_report *r)
 {
 	struct call_findings *f = doctor_shared(sizeof(*f));
 	int err = doctor_in_child(try_calls, f);
+	const struct {
+		const char *name;
+		int err;
+	} items[] = {
+	    {"openat2", f->openat2},
+	    {"clone3", f->clone3},
+	    {"close-range", f->close_range},
+	    {"statx", f->statx},
+	    {"memfd-seal", f->seals},
+	    {"memfd-flags", f->memfd_flags},
+	    {"memfd-exec", f->memfd_exec},
+	    {"mount-api", f->mount_api},
+	    {"mount-setattr", f->mount_setattr},
+	    {"rwf-nowait", f->rwf_nowait},
+	    {"madv-populate", f->madv_populate},
+	};
 
-	if (err)
-		*f = (struct call_findings){err, err, err, err, err, err, err, err};
-	doctor_add_result(r, "calls", "openat2", f->openat2,
-			  "speed: the gofer takes paths one component at a time", "%s", "");
-	doctor_add_result(r, "calls", "clone3", f->clone3, "", "%s", "");
-	doctor_add_result(r, "calls", "close-range", f->close_range,
-			  "speed: descriptors are closed one by one", "%s", "");
-	doctor_add_result(
-	    r, "calls", "memfd-seals", f->seals,
-	    "isolation: nothing but the rights of a descriptor keeps the stub's image", "%s", "");
-	doctor_add_result(r, "calls", "memfd-exec", f->memfd_exec,
-			  "function: no stub process can be started (vm.memfd_noexec?)", "%s", "");
-	doctor_add_result(r, "calls", "statx", f->statx, "function: the gofer", "%s", "");
-	doctor_add_result(r, "calls", "mount-api", f->mount_api,
-			  "function: the sandbox's empty root can't be made", "%s", "");
-	doctor_add_result(r, "calls", "mount-setattr", f->mount_setattr,
-			  "function: submounts of read-only mounts stay writable", "%s", "");
+	for (size_t i = 0; i < array_count(items); i++)
+		doctor_add_result(r, "calls", items[i].name, err ? err : items[i].err, "", "%s",
+				  "");
 }
 
 /* ---- namespaces ---- */
@@ -509,9 +540,7 @@ void doctor_namespaces(struct doctor_report *r)
 		int flag;
 		const char *loss;
 	} kinds[] = {
-	    {"user", "max_user_namespaces", CLONE_NEWUSER,
-	     "isolation: the sandbox keeps ids that own files of the host; function: not without "
-	     "root"},
+	    {"user", "max_user_namespaces", CLONE_NEWUSER, ""},
 	    {"pid", "max_pid_namespaces", CLONE_NEWPID, "function: no sandbox can be made"},
 	    {"mount", "max_mnt_namespaces", CLONE_NEWNS, "function: no sandbox can be made"},
 	    {"network", "max_net_namespaces", CLONE_NEWNET, "function: no sandbox can be made"},
@@ -530,7 +559,7 @@ void doctor_namespaces(struct doctor_report *r)
 		*u = (struct unsharing){kinds[i].flag, UNTRIED};
 		err = doctor_in_child(try_unshare, u);
 		snprintf(path, sizeof(path), "/proc/sys/user/%s", kinds[i].sysctl);
-		snprintf(name, sizeof(name), "%s-namespace", kinds[i].name);
+		snprintf(name, sizeof(name), "%s-namespaces", kinds[i].name);
 		if (fd_read_file(AT_FDCWD, path, 64, &text, NULL) == 0)
 			text[strcspn(text, "\n")] = '\0';
 		doctor_add_result(r, "namespaces", name, err ? err : u->err, kinds[i].loss,

@@ -41,6 +41,9 @@ struct platform_backend {
 	 */
 	int (*receive)(struct platform *p, struct platform_event *ret_event);
 	void (*wake)(struct platform *p);
+	/* May be NULL. platform_next is called and t, whose event it returned last, has no reply
+	 * yet. */
+	void (*unanswered)(struct platform_thread *t);
 	/* platform_reply. Negative errno if the thread can't be replied to at all. */
 	int (*reply)(struct platform_thread *t, const struct platform_reply *r);
 	/* platform_kick of a thread that has a living host process. */

@@ -89,6 +89,7 @@ struct ordered {
 };
 
 struct platform_thread {
+	struct refcount refs;	  /* the sentry's handle, the poller */
 	struct platform *p;	  /* [I] */
 	struct platform_mm *mm;	  /* [I] */
 	struct channel *ch;	  /* [I] shared with the guest */
@@ -115,7 +116,8 @@ struct platform_thread {
 	_Atomic(enum thread_state)
 	    state;		  /* [t], until HELLO [p]; to DEAD with both held; read by any */
 	pid_t tid;		  /* [t] 0 until HELLO */
-	uint64_t notif_id;	  /* [t] of the doorbell it waits in, while STOPPED */
+	bool bell;		  /* [t] while STOPPED: it waits in a doorbell that we received */
+	uint64_t notif_id;	  /* [t] of that doorbell */
 	uint64_t seq;		  /* [t] of the last request taken */
 	bool hello;		  /* [t] its first reply answers the HELLO */
 	bool own_stack_inherited; /* [I] its slot's stack is inherited by forks */
@@ -123,6 +125,9 @@ struct platform_thread {
 	int channel_number;	 /* [t] the channel file's descriptor there, as answered to HELLO */
 	struct ordered ordered;	 /* [t] */
 	struct lost_reply *lost; /* [t] a reply that could not be handed over */
+	bool watched;		 /* [L] notify/poll.c: its channel is polled */
+	uint32_t streak;	 /* [L] calls in a row that came fast */
+	uint64_t heard;		 /* [L] time stamp of the last bell */
 	struct platform_regs regs; /* [o] of the last event */
 	uint32_t window_count;	   /* [o] */
 	struct window windows[CHANNEL_WINDOWS];
@@ -150,22 +155,24 @@ struct platform {
 	struct channel_arena *arena; /* [arena_lock] the one with free places */
 
 	struct mutex lock;
-	struct idmap tids;		    /* [p] host tid -> platform_thread */
-	struct idmap pids;		    /* [p] host pid -> host_process, living */
-	struct list outstanding;	    /* [p] ORDERED threads */
-	struct list spares;		    /* [p] STOPPED, waiting for platform_mm_new */
-	struct list spawn;		    /* [p] PREPARED, for the zygote to make */
-	struct list ready;		    /* [p] PEV_STARTED to be delivered */
-	struct list deaths;		    /* [p] `dead` to be called */
-	struct platform_thread *delivering; /* [p] of the event that platform_next returned last */
-	struct platform_thread *zygote;	    /* [I] after boot */
-	uint32_t spares_coming;		    /* [p] spares in spawn or being made */
-	pid_t early_dead[EARLY_DEAD_MAX];   /* [p] processes that died before their HELLO */
-	uint32_t early_dead_next;	    /* [p] */
-	uint32_t processes;		    /* [p] living host processes known */
-	bool broken;			    /* [p] */
+	struct idmap tids;	 /* [p] host tid -> platform_thread */
+	struct idmap pids;	 /* [p] host pid -> host_process, living */
+	struct list outstanding; /* [p] ORDERED threads */
+	struct list spares;	 /* [p] STOPPED, waiting for platform_mm_new */
+	struct list spawn;	 /* [p] PREPARED, for the zygote to make */
+	struct list ready;	 /* [p] PEV_STARTED to be delivered */
+	struct list deaths;	 /* [p] `dead` to be called */
+	/* [L] to write; of the event that platform_next returned last */
+	struct platform_thread *_Atomic delivering;
+	struct platform_thread *zygote;	  /* [I] after boot */
+	uint32_t spares_coming;		  /* [p] spares in spawn or being made */
+	pid_t early_dead[EARLY_DEAD_MAX]; /* [p] processes that died before their HELLO */
+	uint32_t early_dead_next;	  /* [p] */
+	uint32_t processes;		  /* [p] living host processes known */
+	bool broken;			  /* [p] */
 
-	atomic_bool in_recv;	 /* [a] somebody is, or is about to be, in NOTIF_RECV */
+	atomic_bool attention;	 /* [a] something is in ready or deaths, interrupted or broken */
+	atomic_bool in_recv;	 /* [a] somebody is, or is about to be, in backend->receive */
 	atomic_bool interrupted; /* [a] platform_interrupt was called */
 	atomic_bool stopping;	 /* [a] */
 	bool reaper_started;	 /* [I] */
@@ -179,7 +186,8 @@ struct platform_mm *mm_create(struct platform *p, uint32_t first_slot, int *ret_
 void platform_mm_put(struct platform_mm *mm);
 struct platform_thread *thread_create(struct platform_mm *mm, uint32_t slot,
 				      enum platform_clone kind, void *cookie);
-void thread_free(struct platform_thread *t);
+/* Drops a reference; the last one frees it. */
+void platform_thread_unref(struct platform_thread *t);
 /* Caller holds p->lock. -EAGAIN if there are none left. *ret_fresh: its stack is to be mapped. */
 int slot_take_locked(struct platform_mm *mm, uint32_t *ret_slot, bool *ret_fresh);
 void slot_release_locked(struct platform_mm *mm, uint32_t slot, bool gone);

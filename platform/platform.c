@@ -147,6 +147,7 @@ static void kill_everything(struct platform *p)
 	atomic_store(&p->stopping, true);
 	mutex_lock(&p->lock);
 	p->broken = true;
+	atomic_store(&p->attention, true);
 	idmap_for_each (&p->pids, pid, process)
 		process_kill_locked(process);
 	mutex_unlock(&p->lock);
@@ -158,7 +159,7 @@ static void free_unstarted(struct list *list)
 
 	list_for_each_safe (t, tmp, list, link) {
 		list_del(&t->link);
-		thread_free(t);
+		platform_thread_unref(t);
 	}
 }
 
@@ -176,7 +177,7 @@ void platform_destroy(struct platform *p)
 	kill_everything(p);
 	p->backend->stop(p);
 	mutex_lock(&p->lock);
-	p->delivering = NULL;
+	atomic_store(&p->delivering, NULL);
 	drop_unborn_locked(p);
 	mutex_unlock(&p->lock);
 	run_deaths(p);
@@ -208,49 +209,69 @@ static void deliver_ready_locked(struct platform *p, struct platform_event *ret_
 	ret_event->thread = t;
 	ret_event->cookie = t->cookie;
 	ret_event->regs = t->regs;
-	p->delivering = t;
+	atomic_store(&p->delivering, t);
 }
 
-/* What is there without waiting: 1 an event, 0 nothing (and in_recv is set), negative errno. */
+/* What `attention` announced: 1 an event, 0 nothing, negative errno. */
 static int next_at_hand(struct platform *p, struct platform_event *ret_event)
 {
 	int r = 0;
 
+	atomic_store(&p->attention, false);
+	run_deaths(p);
 	mutex_lock(&p->lock);
-	p->delivering = NULL;
 	if (p->broken) {
 		r = -ENOTCONN;
-	} else if (!list_empty(&p->deaths)) {
-		r = -EAGAIN;
 	} else if (!list_empty(&p->ready)) {
 		deliver_ready_locked(p, ret_event);
 		r = 1;
-	} else {
-		atomic_store(&p->in_recv, true);
 	}
+	/* For the next time: there may be more in ready, and a death waits for the delivery. */
+	if (r != 0)
+		atomic_store(&p->attention, true);
 	mutex_unlock(&p->lock);
+	if (r == 0 && atomic_exchange(&p->interrupted, false))
+		r = -EINTR;
 	return r;
+}
+
+/*
+ * The event of the last platform_next is in good hands now: a death that waited for that may be
+ * told, by us if the reaper has passed it over.
+ *
+ *	we				reaper
+ *					on the list of deaths; attention = true
+ *	delivering = NULL		delivering == t? leaves it
+ *	attention? tells it
+ */
+static void end_delivery(struct platform *p)
+{
+	struct platform_thread *t = atomic_load_explicit(&p->delivering, memory_order_relaxed);
+
+	if (!t)
+		return;
+	if (p->backend->unanswered &&
+	    atomic_load_explicit(&t->state, memory_order_relaxed) == THREAD_STOPPED)
+		p->backend->unanswered(t);
+	atomic_store(&p->delivering, NULL);
 }
 
 int platform_next(struct platform *p, struct platform_event *ret_event)
 {
-	int r;
+	int r = 0;
 
-	for (;;) {
-		r = next_at_hand(p, ret_event);
-		if (r == -EAGAIN) {
-			run_deaths(p);
+	end_delivery(p);
+	while (r == 0) {
+		if (unlikely(atomic_load(&p->attention))) {
+			r = next_at_hand(p, ret_event);
 			continue;
 		}
-		if (r != 0)
-			return r < 0 ? r : 0;
-		r = -EINTR;
-		if (!atomic_exchange(&p->interrupted, false))
+		atomic_store(&p->in_recv, true);
+		if (!atomic_load(&p->attention))
 			r = p->backend->receive(p, ret_event);
 		atomic_store(&p->in_recv, false);
-		if (r != 0)
-			return r < 0 ? r : 0;
 	}
+	return r < 0 ? r : 0;
 }
 
 void nudge(struct platform *p)
@@ -262,6 +283,7 @@ void nudge(struct platform *p)
 void platform_interrupt(struct platform *p)
 {
 	atomic_store(&p->interrupted, true);
+	atomic_store(&p->attention, true);
 	nudge(p);
 }
 
@@ -358,6 +380,7 @@ static struct platform_thread *claim_spare(struct platform *p, void *cookie)
 		t->spare = false;
 		t->cookie = cookie;
 		list_add_tail(&p->ready, &t->link);
+		atomic_store(&p->attention, true);
 	}
 	mutex_unlock(&p->lock);
 	return t;
@@ -556,7 +579,7 @@ void platform_thread_put(struct platform_thread *t)
 		slot_release_locked(t->mm, t->slot, true);
 	list_del(&t->link);
 	mutex_unlock(&p->lock);
-	thread_free(t);
+	platform_thread_unref(t);
 }
 
 pid_t platform_host_pid(const struct platform_thread *t)

@@ -192,6 +192,7 @@ struct platform_config {
 	const struct platform_callbacks *callbacks;
 	const struct copyplan *copyplans; /* indexed by call number */
 	uint32_t copyplan_count;
+	uint32_t cpus;	      /* how many the sandbox may use at once; 0: all it may run on */
 	uint32_t spare_count; /* stub processes kept ready for exec */
 	uint64_t without;     /* FEATURE_BIT()s (base/feature.h) not to be used */
 	uint64_t force;	      /* and to be used at every chance */
@@ -219,7 +220,13 @@ struct platform_config {
 	X(execs, "fresh stub processes taken")                                                     \
 	X(reaped, "host processes reaped")                                                         \
 	X(memops, "memory operations ordered")                                                     \
-	X(addfds, "descriptors handed in")
+	X(addfds, "descriptors handed in")                                                         \
+	X(polled, "requests that were found in a channel, without a notification")                 \
+	X(poll_starts, "times that channels began to be polled")                                   \
+	X(poll_preempted, "times that they ceased to be because the CPU was wanted")               \
+	X(spins_expired, "bells of threads that were polled: out of patience")                     \
+	X(replies_here, "replies to notifications that wake on the replier's CPU")                 \
+	X(replies_away, "replies to notifications that wake where the host likes")
 
 struct platform_stats {
 #define PLATFORM_FIELD(name, text) uint64_t name;

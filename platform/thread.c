@@ -58,6 +58,7 @@ struct platform_thread *thread_create(struct platform_mm *mm, uint32_t slot,
 {
 	struct platform_thread *t = xnew(struct platform_thread);
 
+	refcount_init(&t->refs);
 	t->p = mm->p;
 	t->mm = mm;
 	t->slot = slot;
@@ -80,8 +81,10 @@ static void process_put(struct host_process *process)
 	free(process);
 }
 
-void thread_free(struct platform_thread *t)
+void platform_thread_unref(struct platform_thread *t)
 {
+	if (!refcount_put(&t->refs))
+		return;
 	check(!list_linked(&t->link) && !list_linked(&t->process_link));
 	process_put(t->process);
 	process_put(t->creator);
@@ -217,6 +220,7 @@ void thread_dies_locked(struct platform_thread *t, bool by_host)
 	slot_release_locked(t->mm, t->slot, gone);
 	t->death_by_host = by_host;
 	list_add_tail(&p->deaths, &t->link);
+	atomic_store(&p->attention, true);
 }
 
 /* A process of its own that is known to have been made: it will say HELLO whoever has died. */
@@ -260,7 +264,7 @@ static struct platform_thread *next_death_locked(struct platform *p)
 	struct platform_thread *t;
 
 	list_for_each (t, &p->deaths, link)
-		if (t != p->delivering) {
+		if (t != atomic_load(&p->delivering)) {
 			list_del(&t->link);
 			return t;
 		}
@@ -271,7 +275,7 @@ static void tell_death(struct platform_thread *t)
 {
 	t->p->backend->forget(t);
 	if (t->internal || t->spare) {
-		thread_free(t);
+		platform_thread_unref(t);
 		return;
 	}
 	t->p->callbacks->dead(t->cookie, t, t->death_by_host);

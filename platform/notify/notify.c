@@ -66,6 +66,7 @@
 #include "base/mem.h"
 #include "platform/backend.h"
 #include "platform/notify/notify.h"
+#include "platform/notify/poll.h"
 
 static int notify_send(struct platform *p, uint64_t id, int64_t val, uint32_t flags)
 {
@@ -148,6 +149,31 @@ static int send_channel(struct platform_thread *t)
 	return sent ? 0 : notify_send(p, t->notif_id, fd, 0);
 }
 
+static void count_wake(struct platform *p)
+{
+	if (atomic_load_explicit(&notify_of(p)->sync_wakes, memory_order_relaxed))
+		count_stat(p, replies_here);
+	else
+		count_stat(p, replies_away);
+}
+
+static bool has_fds(const struct platform_reply *r)
+{
+	for (uint32_t i = 0; i < r->memop_count; i++)
+		if (r->memops[i].type == MEMOP_MMAP_FD)
+			return true;
+	return false;
+}
+
+/* The reply to a polled request needs a notification: the stub is told to make one. */
+static int ask_for_bell(struct platform_thread *t)
+{
+	uint32_t serving = CHANNEL_SERVING;
+
+	atomic_compare_exchange_strong(&t->ch->state, &serving, CHANNEL_PARKED);
+	return -ENOENT;
+}
+
 /*
  * Caller holds t->lock; t is STOPPED, and stays so if the reply could not be handed over. What the
  * thread does next needs t->lock to be looked at, so it finds all of this done.
@@ -157,14 +183,22 @@ static int reply_locked(struct platform_thread *t, const struct platform_reply *
 	bool forked = t->hello && t->kind == PCLONE_FORK;
 	int err;
 
+	if (!t->bell && has_fds(r))
+		return ask_for_bell(t);
 	reply_encode(t, r);
-	atomic_fetch_add_explicit(&t->p->stats.memops, r->memop_count, memory_order_relaxed);
+	if (r->memop_count)
+		atomic_fetch_add_explicit(&t->p->stats.memops, r->memop_count,
+					  memory_order_relaxed);
 	err = hand_in_fds(t, r);
 	if (err < 0)
 		return err;
 	t->ordered = (struct ordered){r->order, r->memop_count, r->report, r->frame != NULL};
 	t->state = THREAD_RUNNING;
 	atomic_store_explicit(&t->ch->state, CHANNEL_REPLY, memory_order_release);
+	if (!t->bell)
+		return 0;
+	t->bell = false;
+	count_wake(t->p);
 	if (!forked) {
 		notify_send(t->p, t->notif_id, 0, 0); /* ENOENT: it is dead, or rings again */
 		return 0;
@@ -306,6 +340,7 @@ static int hello_locked(struct platform *p, const struct seccomp_notif *n,
 	thread_bind_locked(t, (pid_t)n->pid);
 	mutex_lock(&t->lock);
 	t->notif_id = n->id;
+	t->bell = true;
 	t->hello = true;
 	t->state = THREAD_STOPPED;
 	mutex_unlock(&t->lock);
@@ -318,6 +353,7 @@ static void bell_again_locked(struct platform_thread *t, const struct seccomp_no
 {
 	if (t->state == THREAD_STOPPED) {
 		t->notif_id = n->id;
+		t->bell = true;
 		if (t->lost)
 			reply_again_locked(t);
 		return;
@@ -354,12 +390,29 @@ static void settle_clone_locked(struct platform_thread *t, struct platform_threa
 	}
 }
 
+/*
+ * Takes the request in the channel, if there is one; *ret_ok: it makes sense. Caller holds t->lock.
+ */
+static bool take_locked(struct platform_thread *t, struct platform_event *ev, bool *ret_ok)
+{
+	uint32_t expected = CHANNEL_REQUEST;
+
+	if (t->state != THREAD_RUNNING ||
+	    !atomic_compare_exchange_strong(&t->ch->state, &expected, CHANNEL_SERVING))
+		return false;
+	t->state = THREAD_STOPPED;
+	t->hello = false;
+	ev->thread = t;
+	ev->cookie = t->cookie;
+	*ret_ok = request_decode(t, ev) && event_follows(t, ev);
+	return true;
+}
+
 static int event_locked(struct platform_thread *t, const struct seccomp_notif *n,
 			struct platform_event *ev)
 {
 	struct platform *p = t->p;
-	uint32_t expected = CHANNEL_REQUEST;
-	bool ok;
+	bool ok = false;
 
 	mutex_lock(&t->lock);
 	if (n->data.args[1] == t->seq) {
@@ -367,14 +420,10 @@ static int event_locked(struct platform_thread *t, const struct seccomp_notif *n
 		mutex_unlock(&t->lock);
 		return 0;
 	}
-	ok = t->state == THREAD_RUNNING &&
-	     atomic_compare_exchange_strong(&t->ch->state, &expected, CHANNEL_SERVING);
-	if (ok) {
+	if (take_locked(t, ev, &ok)) {
 		t->seq = n->data.args[1];
 		t->notif_id = n->id;
-		t->state = THREAD_STOPPED;
-		t->hello = false;
-		ok = request_decode(t, ev) && event_follows(t, ev);
+		t->bell = true;
 	}
 	mutex_unlock(&t->lock);
 	if (!ok) {
@@ -387,9 +436,52 @@ static int event_locked(struct platform_thread *t, const struct seccomp_notif *n
 		zygote_step_locked(p, false);
 		return 0;
 	}
-	ev->thread = t;
-	ev->cookie = t->cookie;
 	return 1;
+}
+
+/* Caller holds t->lock. */
+static bool take_polled_locked(struct platform_thread *t, struct platform_event *ev, bool *ret_ok)
+{
+	if (!take_locked(t, ev, ret_ok))
+		return false;
+	t->seq = t->ch->seq;
+	t->bell = false;
+	atomic_store_explicit(&t->p->delivering, *ret_ok ? t : NULL, memory_order_relaxed);
+	return true;
+}
+
+/* The request of a thread whose last order was a clone. */
+static bool take_cloner(struct platform_thread *t, struct platform_event *ev, bool *ret_ok)
+{
+	struct platform *p = t->p;
+	bool taken;
+
+	mutex_lock(&p->lock);
+	mutex_lock(&t->lock);
+	taken = take_polled_locked(t, ev, ret_ok);
+	mutex_unlock(&t->lock);
+	if (taken && *ret_ok && t->clone_child)
+		settle_clone_locked(t, t->clone_child, ev);
+	mutex_unlock(&p->lock);
+	return taken;
+}
+
+int notify_take_polled(struct platform_thread *t, struct platform_event *ev)
+{
+	bool taken = false, ok = false, cloner;
+
+	mutex_lock(&t->lock);
+	cloner = t->ordered.order == PORD_CLONE;
+	if (likely(!cloner))
+		taken = take_polled_locked(t, ev, &ok);
+	mutex_unlock(&t->lock);
+	if (unlikely(cloner))
+		taken = take_cloner(t, ev, &ok);
+	if (taken && !ok) {
+		log_debug(LOGC_PLATFORM, "stub thread %d killed: bad request", t->tid);
+		platform_kill(t);
+	}
+	return ok;
 }
 
 /* A call that is asked each time: clone. */
@@ -456,14 +548,30 @@ int notify_receive(struct platform *p, struct platform_event *ret_event)
 		return errno == EINTR ? 0 : -ENOTCONN;
 	}
 	mutex_lock(&p->lock);
+	poller_bell(n->poller);
 	r = dispatch_locked(p, n->notif, ret_event);
-	p->delivering = r == 1 ? ret_event->thread : NULL;
+	atomic_store(&p->delivering, r == 1 ? ret_event->thread : NULL);
 	mutex_unlock(&p->lock);
+	if (r == 1 && ret_event->type != PEV_STARTED)
+		poller_heard(ret_event->thread);
 	return r;
 }
 
+static int notify_next(struct platform *p, struct platform_event *ret_event)
+{
+	if (poller_is_on(notify_of(p)->poller))
+		return poller_wait(p, ret_event);
+	return notify_receive(p, ret_event);
+}
+
+/*
+ * Whoever polls looks at `attention`, which the caller has set, and looks again when it has ceased
+ * to and before it sleeps.
+ */
 static void notify_wake(struct platform *p)
 {
+	if (poller_is_on(notify_of(p)->poller))
+		return;
 	mutex_lock(&p->lock);
 	zygote_step_locked(p, true);
 	mutex_unlock(&p->lock);
@@ -484,6 +592,7 @@ static void notify_stop(struct platform *p)
 {
 	struct notify *n = notify_of(p);
 
+	poller_let_go(p);
 	close(n->listener); /* a stub that rings now ends itself */
 	n->listener = -1;
 	if (p->reaper_started)
@@ -498,6 +607,7 @@ static void notify_release(struct platform *p)
 
 	if (n->listener >= 0)
 		close(n->listener);
+	poller_free(n->poller);
 	free(n->notif);
 	free(n);
 }
@@ -509,7 +619,8 @@ const struct platform_backend notify_backend = {
     .start = reaper_start,
     .stop = notify_stop,
     .release = notify_release,
-    .receive = notify_receive,
+    .receive = notify_next,
+    .unanswered = poller_unanswered,
     .wake = notify_wake,
     .reply = notify_reply,
     .kick_locked = notify_kick_locked,

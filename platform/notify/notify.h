@@ -10,6 +10,8 @@ struct notify {
 	int listener;		     /* [I] */
 	size_t notif_size;	     /* [I] of the host's struct seccomp_notif */
 	struct seccomp_notif *notif; /* [L] */
+	struct poller *poller;	     /* [I] */
+	atomic_bool sync_wakes;	     /* SYNC_WAKE_UP is on */
 };
 
 static inline struct notify *notify_of(const struct platform *p)
@@ -20,8 +22,12 @@ static inline struct notify *notify_of(const struct platform *p)
 /* notify.c: handles one notification that is waiting; 1 with an event, 0 without, negative errno.
  */
 int notify_receive(struct platform *p, struct platform_event *ret_event);
+/* The request in t's channel, without a bell: 1 with an event, or 0. */
+int notify_take_polled(struct platform_thread *t, struct platform_event *ret_event);
 
 /* zygote.c */
+/* Whether replies bring the woken thread to the replier's CPU. */
+void notify_set_sync(struct platform *p, bool sync);
 int notify_boot(struct platform *p, const struct platform_config *config, struct platform_thread *z,
 		const char **ret_why);
 

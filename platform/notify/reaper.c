@@ -49,6 +49,7 @@ static void one_died(struct platform *p, pid_t pid)
 	}
 	if (broken) {
 		p->broken = true;
+		atomic_store(&p->attention, true);
 		p->zygote = NULL;
 	}
 	mutex_unlock(&p->lock);

@@ -29,6 +29,7 @@
 #include "base/mem.h"
 #include "platform/filter.h"
 #include "platform/notify/notify.h"
+#include "platform/notify/poll.h"
 
 #ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS
 #define SECCOMP_IOCTL_NOTIF_SET_FLAGS	   SECCOMP_IOW(4, uint64_t)
@@ -109,10 +110,20 @@ static int until_ready(struct platform *p, struct platform_thread *z, pid_t pid)
 	return 0;
 }
 
+/* Since Linux 6.6; only speed. */
+void notify_set_sync(struct platform *p, bool sync)
+{
+	uint64_t flags = sync ? SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP : 0;
+	struct notify *n = notify_of(p);
+	bool done = !(p->without & FEATURE_BIT(SYNC_WAKE_UP)) &&
+		    ioctl(n->listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, flags) == 0;
+
+	atomic_store_explicit(&n->sync_wakes, done && sync, memory_order_relaxed);
+}
+
 static int boot_child(struct platform *p, struct platform_thread *z, struct child *c,
 		      const char **ret_why)
 {
-	uint64_t flags = SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP;
 	struct notify *n = notify_of(p);
 	pid_t pid = stub_spawn(&c->stub);
 	int err;
@@ -127,9 +138,7 @@ static int boot_child(struct platform *p, struct platform_thread *z, struct chil
 		*ret_why = c->stub.failed;
 		return c->stub.error;
 	}
-	if (!(p->without & FEATURE_BIT(SYNC_WAKE_UP)))
-		ioctl(n->listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS,
-		      flags); /* since Linux 6.6; only speed */
+	notify_set_sync(p, true);
 	err = until_ready(p, z, pid);
 	if (err < 0) {
 		kill(pid, SIGKILL);
@@ -148,6 +157,7 @@ int notify_boot(struct platform *p, const struct platform_config *config, struct
 
 	p->state = n;
 	n->listener = -1;
+	n->poller = poller_new(p, config);
 	err = probe_host(n, ret_why);
 	if (err < 0)
 		return err;

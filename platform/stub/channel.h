@@ -25,9 +25,15 @@ enum bell {
 /*
  * channel.state. The stub moves IDLE/REPLY -> REQUEST, the sentry REQUEST -> SERVING by
  * compare-and-swap (that decides who serves a request when channels are polled as well), and
- * SERVING -> REPLY.
+ * SERVING -> REPLY. PARKED stands for SERVING: the reply may take long, or needs a bell.
  */
-enum channel_state { CHANNEL_IDLE, CHANNEL_REQUEST, CHANNEL_SERVING, CHANNEL_REPLY };
+enum channel_state {
+	CHANNEL_IDLE,
+	CHANNEL_REQUEST,
+	CHANNEL_SERVING,
+	CHANNEL_REPLY,
+	CHANNEL_PARKED
+};
 
 #define CHANNEL_WINDOWS	    16
 #define CHANNEL_HEADER_SIZE 0x2000
@@ -113,14 +119,17 @@ struct channel_fast {
 	uint32_t stage;		 /* enum fast_stage */
 	uint32_t by_gs;		 /* gs points here: fast.S may use it on the way out */
 	_Atomic uint32_t asleep; /* waits in the host kernel for another thread of the guest */
-	uint64_t spare[11];
+	uint64_t spare[13];
 };
 
 struct channel {
 	_Atomic uint32_t state;
 	_Atomic uint32_t tid_word; /* cleared by the host kernel when the slot's thread is gone */
 	uint64_t seq;		   /* of the request */
-	struct channel_fast fast;
+	/* Written by the sentry: it looks at `state`, wait for the reply so many ticks of the time
+	 * stamp counter; 0: it doesn't, ring. */
+	_Atomic uint32_t spin;
+	struct channel_fast fast __attribute__((aligned(64)));
 	struct channel_request req;
 	struct channel_reply rep;
 	struct channel_memop memops[PLATFORM_MEMOPS_MAX]

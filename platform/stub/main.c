@@ -11,8 +11,9 @@
 
 #include "platform/stub/stub.h"
 
-#define ENOSYS_	  38
-#define RFLAGS_AC 0x40000ul
+#define ENOSYS_	   38
+#define RFLAGS_AC  0x40000ul
+#define SPIN_LOOKS 16 /* at the state, between two looks at the clock */
 
 void stub_exit_process(void)
 {
@@ -33,12 +34,40 @@ static long ring(enum bell what, uint64_t value)
 	return r;
 }
 
+/*
+ * The sentry said that it looks at this channel: waits for the reply, for a while. False: it isn't
+ * there, ring. The sentry may cease to look at any moment, so `spin` is looked at again.
+ */
+static bool spin_for_reply(struct channel *ch)
+{
+	uint32_t patience = atomic_load_explicit(&ch->spin, memory_order_relaxed), state;
+	uint64_t begin;
+
+	if (!patience)
+		return false;
+	begin = __builtin_ia32_rdtsc();
+	do {
+		for (int i = 0; i < SPIN_LOOKS; i++) {
+			state = atomic_load_explicit(&ch->state, memory_order_acquire);
+			if (state == CHANNEL_REPLY)
+				return true;
+			if (state == CHANNEL_PARKED)
+				return false;
+			__builtin_ia32_pause();
+		}
+	} while (atomic_load_explicit(&ch->spin, memory_order_relaxed) &&
+		 __builtin_ia32_rdtsc() - begin < patience);
+	return false;
+}
+
 /* Hands request ch->req to the sentry and returns when ch->rep holds the reply. */
 void stub_call_sentry(struct channel *ch)
 {
 	uint64_t seq = ++ch->seq;
 
 	atomic_store_explicit(&ch->state, CHANNEL_REQUEST, memory_order_release);
+	if (spin_for_reply(ch))
+		return;
 	do {
 		ring(BELL_EVENT, seq);
 	} while (atomic_load_explicit(&ch->state, memory_order_acquire) != CHANNEL_REPLY);

@@ -63,7 +63,9 @@ enum feature_kind {
 	X(WINDOWS, "windows", FEATURE_SPEED, "", "speed: guest memory is copied by host calls")    \
 	X(ANSWERS, "answers", FEATURE_SPEED, "", "speed: getpid and its like ask the sentry")      \
 	X(HOST_FUTEX, "host-futex", FEATURE_SPEED, "",                                             \
-	  "speed: the sentry keeps the queues of private futexes")
+	  "speed: the sentry keeps the queues of private futexes")                                 \
+	X(EXEC_IN_PLACE, "exec-in-place", FEATURE_SPEED, "",                                       \
+	  "speed: each execve takes a new host process")
 
 enum feature {
 #define FEATURE_ENUM(id, ...) FEATURE_##id,

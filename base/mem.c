@@ -30,6 +30,15 @@ void *xrealloc(void *p, size_t size)
 	return must(realloc(p, size), size);
 }
 
+void *xmemdup(const void *p, size_t size)
+{
+	void *copy = xmalloc(size);
+
+	if (size)
+		memcpy(copy, p, size);
+	return copy;
+}
+
 char *xstrdup(const char *s)
 {
 	return must(strdup(s), 1);

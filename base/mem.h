@@ -12,6 +12,7 @@
 void *xmalloc(size_t size);
 void *xcalloc(size_t count, size_t size); /* zeroed; aborts on overflow */
 void *xrealloc(void *p, size_t size);
+void *xmemdup(const void *p, size_t size);
 char *xstrdup(const char *s);
 char *xstrndup(const char *s, size_t size);
 char *xasprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

@@ -130,6 +130,7 @@ struct platform_thread {
 	uint64_t heard;		 /* [L] time stamp of the last bell */
 	struct platform_regs regs; /* [o] of the last event */
 	uint32_t window_count;	   /* [o] */
+	uint32_t window_high;	   /* [o] windows were seen up to here, since the program began */
 	struct window windows[CHANNEL_WINDOWS];
 };
 

@@ -409,6 +409,17 @@ int platform_mm_new(struct platform *p, void *cookie, struct platform_thread **r
 	return 0;
 }
 
+bool platform_can_clear(struct platform_thread *t)
+{
+	struct platform *p = t->p;
+	bool alone;
+
+	mutex_lock(&p->lock);
+	alone = t->mm->slot_high == 0 && t->process && !t->process->dead;
+	mutex_unlock(&p->lock);
+	return alone;
+}
+
 struct platform_mm *platform_thread_mm(struct platform_thread *t)
 {
 	return t->mm;

@@ -107,12 +107,23 @@ enum memop_type {
 	MEMOP_MREMAP,  /* addr, size -> new_addr (exactly; may equal addr), new_size */
 	MEMOP_MADVISE, /* advice: the values of MADV_* that the filter lets through */
 	MEMOP_VDSO,    /* puts the vDSO (platform_vdso_size bytes: vvar and code) at addr */
+	MEMOP_WRITE,   /* data[0..size) to addr, where an earlier operation mapped what can be
+			  written */
+	MEMOP_ZERO,    /* zeroes [addr, addr+size), likewise */
+	/*
+	 * The first operation of a reply: unmaps all guest memory, whatever the sentry knows of it,
+	 * and leaves nothing of the program that ran here: FP state, stub stack and channel are
+	 * those of a new process. addr: where the vDSO is (as MEMOP_VDSO put it; 0 if there is
+	 * none), which MEMOP_VDSO can then put somewhere else. Only if platform_can_clear(thread).
+	 */
+	MEMOP_CLEAR,
 };
 
 #define MEMOP_SHARED	0x1u /* MAP_SHARED instead of MAP_PRIVATE */
 #define MEMOP_NORESERVE 0x2u
 #define MEMOP_POPULATE	0x4u
-#define MEMOP_DONTUNMAP 0x8u /* mremap */
+#define MEMOP_DONTUNMAP 0x8u  /* mremap */
+#define MEMOP_MAY_FAIL	0x10u /* MEMOP_WRITE, MEMOP_ZERO: a fault there is nobody's concern */
 
 struct memop {
 	enum memop_type type;
@@ -121,9 +132,12 @@ struct memop {
 	int32_t advice; /* MADV_* */
 	int fd;
 	uint64_t addr, size, offset, new_addr, new_size;
+	const void *data; /* borrowed during the reply */
 };
 
 #define PLATFORM_MEMOPS_MAX 64 /* in one reply; for more: several replies with `report` */
+/* Bytes of MEMOP_WRITE in one reply, each rounded up to 8, with those of windows written to. */
+#define PLATFORM_WRITES_MAX 0x10000
 
 enum platform_order {
 	PORD_NONE,
@@ -264,6 +278,11 @@ void platform_interrupt(struct platform *p);
  * spare stub process is ready). 0 or negative errno (-EAGAIN: host limits).
  */
 int platform_mm_new(struct platform *p, void *cookie, struct platform_thread **ret_thread);
+/*
+ * Whether MEMOP_CLEAR makes this STOPPED thread's host process as good as new: its memory never had
+ * another thread or process.
+ */
+bool platform_can_clear(struct platform_thread *t);
 /* Borrowed; lives as long as one of its threads is not put. */
 struct platform_mm *platform_thread_mm(struct platform_thread *t);
 uint64_t platform_vdso_size(const struct platform *p);	      /* vvar + code; 0: host has none */

@@ -23,7 +23,44 @@ static void encode_writebacks(struct platform_thread *t, struct channel_reply *r
 	t->window_count = 0;
 }
 
-static void encode_memop(struct channel_memop *to, const struct memop *op)
+/* Where data of MEMOP_WRITE can go: behind the windows that are written back. */
+static uint32_t room_behind_windows(const struct platform_thread *t)
+{
+	uint32_t end = 0;
+
+	for (uint32_t i = 0; i < t->window_count; i++)
+		if (t->windows[i].low != t->windows[i].high)
+			end = MAX(end, t->windows[i].offset + t->windows[i].high);
+	return end;
+}
+
+static uint32_t encode_data(struct platform_thread *t, const struct memop *op, uint32_t end,
+			    struct channel_memop *to)
+{
+	uint32_t at = (end + 7) & ~7u;
+
+	check(at <= CHANNEL_WINDOW_SIZE && op->size <= CHANNEL_WINDOW_SIZE - at);
+	memcpy(t->ch->window + at, op->data, op->size);
+	to->offset_or_new_addr = at;
+	t->window_high = MAX(t->window_high, at + (uint32_t)op->size);
+	return at + (uint32_t)op->size;
+}
+
+/* What the program that ran here has left in its channel: its buffers and registers. */
+static void scrub_channel(struct platform_thread *t)
+{
+	struct channel *ch = t->ch;
+
+	memset(ch->window, 0, t->window_high);
+	memset(&ch->req, 0, sizeof(ch->req));
+	memset(&ch->rep, 0, sizeof(ch->rep));
+	t->window_high = 0;
+	t->window_count = 0;
+}
+
+/* Returns the end of the window area's used part, which was `end` before. */
+static uint32_t encode_memop(struct platform_thread *t, const struct memop *op, uint32_t end,
+			     struct channel_memop *to)
 {
 	*to = (struct channel_memop){
 	    .type = op->type,
@@ -35,6 +72,7 @@ static void encode_memop(struct channel_memop *to, const struct memop *op)
 	    .offset_or_new_addr = op->type == MEMOP_MREMAP ? op->new_addr : op->offset,
 	    .new_size = op->new_size,
 	};
+	return op->type == MEMOP_WRITE ? encode_data(t, op, end, to) : end;
 }
 
 static uint32_t reply_flags(const struct platform_reply *r)
@@ -58,7 +96,11 @@ static void encode_clone(struct platform_thread *t, struct channel_reply *rep,
 void reply_encode(struct platform_thread *t, const struct platform_reply *r)
 {
 	struct channel_reply *rep = &t->ch->rep;
+	uint32_t end;
 
+	if (r->memop_count && r->memops[0].type == MEMOP_CLEAR)
+		scrub_channel(t);
+	end = room_behind_windows(t);
 	rep->flags = reply_flags(r);
 	rep->order = r->order;
 	rep->ret = r->ret;
@@ -69,7 +111,7 @@ void reply_encode(struct platform_thread *t, const struct platform_reply *r)
 	encode_writebacks(t, rep);
 	rep->memop_count = r->memop_count;
 	for (uint32_t i = 0; i < r->memop_count; i++)
-		encode_memop(&t->ch->memops[i], &r->memops[i]);
+		end = encode_memop(t, &r->memops[i], end, &t->ch->memops[i]);
 	if (r->order == PORD_CLONE)
 		encode_clone(t, rep, r->child);
 	rep->atomic_op = r->atomic_op;

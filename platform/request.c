@@ -26,6 +26,7 @@ static void decode_windows(struct platform_thread *t, const struct channel_reque
 				     .size = from->size,
 				     .have = from->have,
 				     .writable = from->writable != 0};
+		t->window_high = MAX(t->window_high, from->offset + from->size);
 		t->window_count++;
 	}
 }

@@ -222,9 +222,12 @@ struct lost_reply {
 
 static void lost_reply_free(struct lost_reply *lost)
 {
-	for (uint32_t i = 0; lost && i < lost->r.memop_count; i++)
+	for (uint32_t i = 0; lost && i < lost->r.memop_count; i++) {
 		if (lost->memops[i].type == MEMOP_MMAP_FD && lost->memops[i].fd >= 0)
 			close(lost->memops[i].fd);
+		if (lost->memops[i].type == MEMOP_WRITE)
+			free((void *)(uintptr_t)lost->memops[i].data);
+	}
 	free(lost);
 }
 
@@ -241,6 +244,8 @@ static struct lost_reply *lost_reply_keep(const struct platform_reply *r)
 		lost->memops[i] = r->memops[i];
 		if (r->memops[i].type == MEMOP_MMAP_FD)
 			lost->memops[i].fd = fcntl(r->memops[i].fd, F_DUPFD_CLOEXEC, 0);
+		if (r->memops[i].type == MEMOP_WRITE)
+			lost->memops[i].data = xmemdup(r->memops[i].data, r->memops[i].size);
 	}
 	lost->r.memops = lost->memops;
 	return lost;

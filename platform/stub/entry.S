@@ -103,6 +103,16 @@ FUNC stub_copy
 	ret
 	EXTABLE	.Lcopy, .Lcopy_end, .Lcopy_end
 
+/* uint64_t stub_zero(void *dst, uint64_t size): how many bytes are left. */
+FUNC stub_zero
+	mov	%rsi, %rcx
+	xor	%eax, %eax
+.Lzero:	rep stosb
+.Lzero_end:
+	mov	%rcx, %rax
+	ret
+	EXTABLE	.Lzero, .Lzero_end, .Lzero_end
+
 /* The compiler's own calls, for copying structures. */
 FUNC memcpy
 	mov	%rdi, %rax

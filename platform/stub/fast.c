@@ -95,7 +95,7 @@ static uint32_t finish(struct channel *ch)
 		return trap(ch, FAST_REPLY);
 	if (!stub_write_back(ch))
 		ret = STUB_EFAULT;
-	if (!stub_do_memops(ch))
+	if (!stub_do_memops(ch, NULL))
 		return trap(ch, FAST_REPORT);
 	if (flags & REPLY_SET_FS_BASE)
 		stub_set_fs_base(rep->fs_base);

@@ -46,21 +46,31 @@ static void park_vdso(uint64_t vdso)
 	}
 }
 
-static void unmap_range(uint64_t from, uint64_t to)
+/*
+ * Keeps the stub's text, its boot block, the parked vDSO, this slot's stack, and the channels if
+ * there are any. In as few calls as possible: most find nothing.
+ */
+long stub_unmap_all_else(uint32_t slot, bool channels)
 {
-	must(stub_syscall(SYS_munmap, from, to - from));
-}
+	uint64_t stack = stub_stack_top(slot) - STUB_STACK_SIZE;
+	uint64_t channels_end = STUB_CHANNELS + (uint64_t)STUB_SLOTS * CHANNEL_STRIDE;
+	const uint64_t keep[][2] = {
+	    {STUB_TEXT, ((uint64_t)stub_text_end + 4095) & ~4095ul},
+	    {STUB_BOOT, (STUB_BOOT + sizeof(struct stub_boot) + 4095) & ~4095ul},
+	    {STUB_VDSO, STUB_VDSO + 0x100000},
+	    {stack, stack + STUB_STACK_SIZE},
+	    {channels ? STUB_CHANNELS : STUB_REGION_END, channels ? channels_end : STUB_REGION_END},
+	};
+	uint64_t from = 0;
+	long r = 0;
 
-static void unmap_all_else(void)
-{
-	uint64_t text_end = ((uint64_t)stub_text_end + 4095) & ~4095ul;
-	uint64_t boot_end = (STUB_BOOT + sizeof(struct stub_boot) + 4095) & ~4095ul;
-
-	unmap_range(0, STUB_TEXT);
-	unmap_range(text_end, STUB_BOOT);
-	unmap_range(boot_end, STUB_VDSO);
-	unmap_range(STUB_VDSO + 0x100000, stub_stack_top(0) - STUB_STACK_SIZE);
-	unmap_range(stub_stack_top(0), STUB_REGION_END);
+	for (uint32_t i = 0; i < sizeof(keep) / sizeof(keep[0]) && r >= 0; i++) {
+		r = stub_syscall(SYS_munmap, from, keep[i][0] - from);
+		from = keep[i][1];
+	}
+	if (r >= 0 && from < STUB_REGION_END)
+		r = stub_syscall(SYS_munmap, from, STUB_REGION_END - from);
+	return r;
 }
 
 #define SYNC_SIGNALS                                                                               \
@@ -115,7 +125,7 @@ static void confine(void)
 void stub_init_late(uint64_t vdso)
 {
 	park_vdso(vdso);
-	unmap_all_else();
+	must(stub_unmap_all_else(0, false));
 	install_handlers();
 	confine();
 	stub_init_trap();

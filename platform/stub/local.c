@@ -48,6 +48,11 @@ void stub_gs_init(struct channel *ch)
 		set_gs_base((uint64_t)ch);
 }
 
+void stub_gs_reset(struct channel *ch)
+{
+	set_gs_base((uint64_t)ch);
+}
+
 bool stub_gs_ours(const struct channel *ch)
 {
 	return stub_boot.fsgsbase && stub_rdgsbase() == (uint64_t)ch;

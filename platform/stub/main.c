@@ -99,12 +99,12 @@ bool stub_write_back(struct channel *ch)
 }
 
 /* Step 2: false, with the report filled in, if one failed. */
-bool stub_do_memops(struct channel *ch)
+bool stub_do_memops(struct channel *ch, struct abi_ucontext *uc)
 {
 	uint32_t count = ch->rep.memop_count;
 
 	for (uint32_t i = 0; i < count && i < PLATFORM_MEMOPS_MAX; i++) {
-		int err = stub_memop(&ch->memops[i]);
+		int err = stub_memop(ch, &ch->memops[i], uc);
 
 		if (err < 0) {
 			report(ch, PREP_MEMOP, i, err, 0);
@@ -166,7 +166,7 @@ static bool do_reply(struct channel *ch, struct abi_ucontext *uc)
 	uint64_t value = 0;
 	int err;
 
-	if (!stub_do_memops(ch))
+	if (!stub_do_memops(ch, uc))
 		return false;
 	err = do_order(ch, uc, &value);
 	if (err < 0) {

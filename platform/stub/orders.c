@@ -4,6 +4,7 @@
 
 #include "platform/stub/stub.h"
 
+#define MADV_DONTNEED_	     4
 #define STACK_FLAGS	     0x4032 /* NORESERVE | ANONYMOUS | FIXED | PRIVATE */
 #define MADV_DONTFORK_	     10
 #define MADV_DOFORK_	     11
@@ -31,7 +32,7 @@ static long mmap_fd(const struct channel_memop *op)
 	return r;
 }
 
-static long move_vdso(uint64_t to)
+static long move_vdso(uint64_t from, uint64_t to)
 {
 	long r = stub_boot.vdso_part_count ? 0 : -EINVAL_;
 
@@ -39,10 +40,50 @@ static long move_vdso(uint64_t to)
 		const struct stub_vdso_part *part = &stub_boot.vdso_parts[i];
 		uint64_t at = (uint64_t)(part->start - stub_boot.vdso_first);
 
-		r = stub_syscall(SYS_mremap, STUB_VDSO + at, part->size, part->size,
+		r = stub_syscall(SYS_mremap, from + at, part->size, part->size,
 				 MREMAP_MAYMOVE_ | MREMAP_FIXED_, to + at);
 	}
 	return r;
+}
+
+/* What lies below and above the frames in use: copies of registers from calls before. */
+static void scrub_stack(uint32_t slot, uint64_t frame_end)
+{
+	uint64_t here = (uint64_t)__builtin_frame_address(0) - 512;
+	uint64_t bottom = stub_stack_top(slot) - STUB_STACK_SIZE, page = here & ~4095ul;
+
+	if (page > bottom)
+		stub_syscall(SYS_madvise, bottom, page - bottom, MADV_DONTNEED_);
+	stub_zero((void *)page, here - page);
+	stub_zero((void *)frame_end, stub_stack_top(slot) - frame_end);
+}
+
+static long clear(const struct channel_memop *op, struct abi_ucontext *uc)
+{
+	struct platform_regs zero = {0};
+	uint32_t slot = stub_slot(uc);
+	long r = op->addr ? move_vdso(op->addr, STUB_VDSO) : 0;
+
+	if (r >= 0)
+		r = stub_unmap_all_else(slot, true);
+	if (r < 0)
+		return r;
+	stub_set_regs(&uc->mcontext, &zero);
+	scrub_stack(slot, stub_scrub_fp(uc));
+	stub_gs_reset(stub_channel(slot));
+	return 0;
+}
+
+/* A fault while data of the reply goes to guest memory. */
+static long faulted(const struct channel_memop *op, uint64_t left)
+{
+	return left && !(op->flags & MEMOP_MAY_FAIL) ? STUB_EFAULT : 0;
+}
+
+static long write_data(const struct channel *ch, const struct channel_memop *op)
+{
+	return faulted(op,
+		       stub_copy((void *)op->addr, ch->window + op->offset_or_new_addr, op->size));
 }
 
 /* To new_addr exactly; in place if it is the old address. */
@@ -85,7 +126,7 @@ static long advise(const struct channel_memop *op)
 	return stub_syscall(SYS_madvise, op->addr, op->size, op->fd_or_advice);
 }
 
-int stub_memop(const struct channel_memop *op)
+int stub_memop(const struct channel *ch, const struct channel_memop *op, struct abi_ucontext *uc)
 {
 	long r;
 
@@ -110,7 +151,16 @@ int stub_memop(const struct channel_memop *op)
 		r = advise(op);
 		break;
 	case MEMOP_VDSO:
-		r = move_vdso(op->addr);
+		r = move_vdso(STUB_VDSO, op->addr);
+		break;
+	case MEMOP_WRITE:
+		r = write_data(ch, op);
+		break;
+	case MEMOP_ZERO:
+		r = faulted(op, stub_zero((void *)op->addr, op->size));
+		break;
+	case MEMOP_CLEAR:
+		r = uc ? clear(op, uc) : -EINVAL_;
 		break;
 	default:
 		r = -EINVAL_;

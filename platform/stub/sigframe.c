@@ -92,6 +92,18 @@ static void fill_ucontext(struct abi_ucontext *to, const struct platform_sigfram
 	to->sigmask = f->sigmask;
 }
 
+/* The FP state of a new program, and no bytes left of the old one's. Where the frame ends. */
+uint64_t stub_scrub_fp(struct abi_ucontext *uc)
+{
+	uint8_t *fp = (uint8_t *)uc->mcontext.fpstate;
+	uint32_t size = fp_size(uc), from = ABI_FXSAVE_SIZE + 64; /* behind the XSAVE header */
+
+	stub_initial_fp(uc);
+	if (size > from + 4)
+		stub_zero(fp + from, size - 4 - from);
+	return size ? (uint64_t)fp + size : (uint64_t)(uc + 1) + sizeof(struct abi_siginfo);
+}
+
 /* Pushes the frame, then makes uc the state in which the handler begins. */
 int stub_push_frame(const struct platform_sigframe *f, struct abi_ucontext *uc)
 {

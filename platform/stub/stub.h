@@ -37,6 +37,7 @@ long stub_clone(uint64_t flags, uint64_t child_stack, uint64_t ctid, struct abi_
 		uint64_t token);
 uint64_t stub_copy(void *dst, const void *src, uint64_t size);
 uint64_t stub_copy_string(char *dst, const char *src, uint64_t max);
+uint64_t stub_zero(void *dst, uint64_t size);
 int stub_load32(const uint32_t *p, uint32_t *ret_value);
 int stub_cmpxchg32(uint32_t *p, uint32_t expected, uint32_t value, uint32_t *ret_old);
 void stub_wrfsbase(uint64_t base);
@@ -53,6 +54,8 @@ long stub_wait(_Atomic uint32_t *kicked, const uint64_t call[7]);
 void stub_init(const uint64_t *sp) __attribute__((noreturn));
 void stub_init_late(uint64_t vdso) __attribute__((noreturn));
 void stub_initial_fp(struct abi_ucontext *uc);
+/* Unmaps all but the stub: what the guest may have put anywhere. 0 or negative errno. */
+long stub_unmap_all_else(uint32_t slot, bool channels);
 
 /* main.c */
 void stub_handler(int sig, struct abi_siginfo *info, struct abi_ucontext *uc)
@@ -64,7 +67,7 @@ void stub_exit_process(void) __attribute__((noreturn));
 void stub_call_sentry(struct channel *ch);
 /* The first two steps of a reply. */
 bool stub_write_back(struct channel *ch);
-bool stub_do_memops(struct channel *ch);
+bool stub_do_memops(struct channel *ch, struct abi_ucontext *uc); /* NULL: on the fast path */
 
 /* fast.c */
 uint32_t stub_fast_call(struct channel *ch);
@@ -80,10 +83,11 @@ void stub_fill_windows(struct channel *ch);
 bool stub_local_call(struct channel *ch, struct platform_regs *r);
 /* gs points at the channel unless the guest uses it. */
 void stub_gs_init(struct channel *ch);
+void stub_gs_reset(struct channel *ch); /* of a new program, which doesn't */
 bool stub_gs_ours(const struct channel *ch);
 
 /* orders.c: what a reply asks for. Results: 0 or negative errno. */
-int stub_memop(const struct channel_memop *op);
+int stub_memop(const struct channel *ch, const struct channel_memop *op, struct abi_ucontext *uc);
 int stub_order_clone(struct channel *ch, const struct channel_reply *rep, struct abi_ucontext *uc);
 int stub_order_atomic(const struct channel_reply *rep, uint32_t *ret_old);
 void stub_set_fs_base(uint64_t base);
@@ -91,6 +95,7 @@ uint64_t stub_get_fs_base(void);
 
 /* sigframe.c */
 int stub_push_frame(const struct platform_sigframe *f, struct abi_ucontext *uc);
+uint64_t stub_scrub_fp(struct abi_ucontext *uc);
 int stub_pop_frame(uint64_t guest_uc, struct abi_ucontext *uc);
 void stub_get_regs(const struct abi_sigcontext *sc, struct platform_regs *regs);
 void stub_set_regs(struct abi_sigcontext *sc, const struct platform_regs *regs);

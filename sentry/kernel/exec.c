@@ -1,17 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * execve. A fresh host process takes the place of the old one: the task stays, its platform thread
- * changes. The steps, each of which may end a run of the handler:
+ * execve. Two ways to a host process for the new program:
+ *
+ * In place (may_stay): the host process stays and unmaps all its memory (MEMOP_CLEAR). For programs
+ * that have always been alone in their memory, and whose privileges don't change: what a hostile
+ * program may leave in its host process (a stub that was rewritten, descriptors, signal frames)
+ *then meets only what that program could have started with other means too. All is one reply.
+ *
+ * Else a fresh host process takes the place of the old one: the task stays, its platform thread
+ * changes.
+ *
+ * The steps, each of which may end a run of the handler:
  *
  *	LOADED		the loader has planned the new address space; nothing has changed yet, every
  *			error goes back to the caller.
  *	LONELY		the other threads of the process are told to exit and waited for. From here
  *			on there is no way back: a failure is SIGKILL.
  *	STARTED		a new platform thread was asked for; the old one is killed. The task is in
- *			state GUEST and belongs to nobody until PEV_STARTED comes.
+ *			state GUEST and belongs to nobody until PEV_STARTED comes. (Not in place.)
  *	MAPPING		the task has its new memory (in the sentry), credentials and so on; batches
- *			of memory operations are carried out, a report after each.
- *	(over)		stack and zeroed ends of segments are written, registers set.
+ *			of memory operations are carried out, a report after each but the last.
+ *	SENT		the last batch and the first registers are on their way. The task's next
+ *			event says whether all went well.
  *
  * The hand-over from LONELY to STARTED. The event of the new thread may come before
  * platform_mm_new has returned, so the task must be claimable by then (state GUEST), and t->pt must
@@ -39,6 +49,7 @@
 #include <string.h>
 
 #include "abi/resource.h"
+#include "base/feature.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "sentry/kernel/cputime.h"
@@ -55,13 +66,17 @@
 #include "sentry/vfs/files.h"
 #include "sentry/vfs/vfs.h"
 
-enum exec_phase { EXEC_LOADED, EXEC_LONELY, EXEC_STARTED, EXEC_MAPPING };
+enum exec_phase { EXEC_LOADED, EXEC_LONELY, EXEC_STARTED, EXEC_MAPPING, EXEC_SENT };
 
 struct exec_state {
 	enum exec_phase phase;
 	struct exec_image image;
-	uint32_t memops_done;
-	char *exe_path; /* owned */
+	bool clear;	     /* in place: the first operation is still to be ordered */
+	uint64_t old_vdso;   /* in place: where it is */
+	uint32_t maps_done;  /* of image.memops */
+	uint32_t zeros_done; /* of image.zero */
+	size_t stack_done;   /* bytes of image.stack_data */
+	char *exe_path;	     /* owned */
 };
 
 /* ---- before ---- */
@@ -170,6 +185,13 @@ static int64_t fail(struct task *t, int err, bool fatal)
 	return err;
 }
 
+static int64_t memory_refused(struct task *t, const struct platform_report *r)
+{
+	log_debug(LOGC_TASK, "task %d: exec: memory operation %u failed: %d", t->tid,
+		  r->memop_index, r->error);
+	return fail(t, -ENOMEM, true);
+}
+
 /* ---- the new host process ---- */
 
 int64_t exec_start(struct task *t, bool fatal)
@@ -259,42 +281,47 @@ static void become_program(struct task *t, struct exec_state *e)
 
 /* ---- filling the new memory ---- */
 
-static bool write_memory(struct task *t, uint64_t va, const void *data, size_t size)
+/* The next operation that is to be ordered; false if none is left. *ret_write: bytes of data. */
+static bool next_op(struct exec_state *e, struct memop *ret, size_t room)
 {
-	return platform_write(NULL, platform_thread_mm(t->pt), va, data, size) == size;
-}
+	const struct exec_image *image = &e->image;
+	size_t left = image->stack_data_size - e->stack_done;
 
-static bool zero_memory(struct task *t, uint64_t va, uint64_t size)
-{
-	static const char zeros[4096];
-
-	while (size) {
-		size_t n = MIN(size, (uint64_t)sizeof(zeros));
-
-		if (!write_memory(t, va, zeros, n))
-			return false;
-		va += n;
-		size -= n;
+	if (e->clear) {
+		*ret = (struct memop){.type = MEMOP_CLEAR, .addr = e->old_vdso};
+		e->clear = false;
+	} else if (e->maps_done < image->memop_count) {
+		*ret = image->memops[e->maps_done++];
+	} else if (e->zeros_done < image->zero_count) {
+		*ret = (struct memop){.type = MEMOP_ZERO,
+				      .addr = image->zero[e->zeros_done].va,
+				      .size = image->zero[e->zeros_done].size};
+		e->zeros_done++;
+	} else if (left && room) {
+		*ret = (struct memop){.type = MEMOP_WRITE,
+				      .addr = image->stack_data_va + e->stack_done,
+				      .size = MIN(left, room),
+				      .data = (const char *)image->stack_data + e->stack_done};
+		e->stack_done += ret->size;
+	} else {
+		return false;
 	}
 	return true;
 }
 
-static bool fill_memory(struct task *t, const struct exec_image *image)
+/* Puts a batch into the reply. True: it is the last one. */
+static bool order_batch(struct task *t, struct exec_state *e)
 {
-	for (uint32_t i = 0; i < image->zero_count; i++)
-		if (!zero_memory(t, image->zero[i].va, image->zero[i].size))
-			return false;
-	return write_memory(t, image->stack_data_va, image->stack_data, image->stack_data_size);
-}
+	size_t room = PLATFORM_WRITES_MAX;
+	struct memop op;
 
-static int64_t order_memops(struct task *t, struct exec_state *e)
-{
-	uint32_t left = e->image.memop_count - e->memops_done;
-
-	t->reply.memops = e->image.memops + e->memops_done;
-	t->reply.memop_count = MIN(left, (uint32_t)PLATFORM_MEMOPS_MAX);
-	e->memops_done += t->reply.memop_count;
-	return SYS_REPORT;
+	while (t->reply.memop_count < PLATFORM_MEMOPS_MAX && next_op(e, &op, room)) {
+		if (op.type == MEMOP_WRITE)
+			room -= op.size;
+		task_add_memop(t, &op);
+	}
+	return !e->clear && e->maps_done == e->image.memop_count &&
+	       e->zeros_done == e->image.zero_count && e->stack_done == e->image.stack_data_size;
 }
 
 static int64_t map_and_go(struct task *t)
@@ -305,20 +332,74 @@ static int64_t map_and_go(struct task *t)
 		e->phase = EXEC_MAPPING;
 		become_program(t, e);
 	} else if (t->report.step != PREP_DONE) {
-		log_debug(LOGC_TASK, "task %d: exec: memory operation %u failed: %d", t->tid,
-			  t->report.memop_index, t->report.error);
-		return fail(t, -ENOMEM, true);
+		return memory_refused(t, &t->report);
 	}
-	if (e->memops_done < e->image.memop_count)
-		return order_memops(t, e);
-	if (!fill_memory(t, &e->image))
-		return fail(t, -EFAULT, true);
+	if (!order_batch(t, e))
+		return SYS_REPORT;
 	t->reply.set_regs = true;
 	t->reply.regs = e->image.regs;
 	t->reply.set_fs_base = true;
 	t->reply.fs_base = 0;
-	exec_abandon(t);
+	e->phase = EXEC_SENT;
 	return SYS_NORET;
+}
+
+void exec_settle(struct task *t)
+{
+	const struct platform_event *ev = &t->event;
+
+	if (t->exec->phase != EXEC_SENT)
+		return;
+	if (ev->type == PEV_REPORT && ev->report.step == PREP_MEMOP)
+		memory_refused(t, &ev->report);
+	else
+		exec_abandon(t);
+}
+
+/* ---- which way ---- */
+
+static bool same_privileges(const struct cred *c, const struct cred *old)
+{
+	return c->euid == old->euid && c->egid == old->egid && c->fsuid == old->fsuid &&
+	       c->fsgid == old->fsgid && c->suid == old->suid && c->sgid == old->sgid &&
+	       !(c->cap_permitted & ~old->cap_permitted) &&
+	       !(c->cap_effective & ~old->cap_permitted);
+}
+
+/* A program that may be executed but not read must not meet a stub that its caller has changed. */
+static bool is_readable(struct task *t, struct exec_state *e)
+{
+	struct file *f = mm_exe_file(e->image.mm);
+	bool readable = f && vfs_permission(f->inode, t->cred, MAY_READ) == 0;
+
+	if (f)
+		file_put(f);
+	return readable;
+}
+
+/* Whether the new program may run in the old one's host process (see the head). */
+static bool may_stay(struct task *t, struct exec_state *e)
+{
+	const struct platform *p = t->kernel->platform;
+	uint64_t vdso_size = platform_vdso_size(p);
+
+	if (feature_off(FEATURE_EXEC_IN_PLACE) || !t->pt || !t->mm || t->vfork_parent)
+		return false;
+	if (mm_user_count(t->mm) != 1 || !platform_can_clear(t->pt))
+		return false;
+	if (e->image.secure || !e->image.cred || !same_privileges(e->image.cred, t->cred) ||
+	    !is_readable(t, e))
+		return false;
+	if (vdso_size)
+		e->old_vdso = mm_vdso_whole(t->mm, vdso_size, platform_vdso_code_offset(p));
+	return !vdso_size || e->old_vdso;
+}
+
+static int64_t stay(struct task *t, struct exec_state *e)
+{
+	e->clear = true;
+	e->phase = EXEC_STARTED;
+	return map_and_go(t);
 }
 
 static int64_t leave_old_program(struct task *t)
@@ -338,6 +419,8 @@ static int64_t leave_old_program(struct task *t)
 		return SYS_BLOCKED;
 	become_leader(t);
 	task_wait_clear(t);
+	if (was_alone && may_stay(t, e))
+		return stay(t, e);
 	return exec_start(t, !was_alone);
 }
 

@@ -12,6 +12,8 @@ struct task;
 int64_t exec_begin(struct task *t, const struct exec_args *args);
 /* The next step of the load under way: a handler's verdict. */
 int64_t exec_continue(struct task *t);
+/* The first event after the new program was sent on its way: t->exec ends, or the process does. */
+void exec_settle(struct task *t);
 /* The task goes before it was over. */
 void exec_abandon(struct task *t);
 

@@ -28,6 +28,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "platform/platform.h"
+#include "sentry/kernel/exec.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/kernel_internal.h"
 #include "sentry/kernel/lockorder.h"
@@ -440,6 +441,8 @@ static void handle_event(struct task *t)
 	int64_t ret = 0;
 
 	reply_reset(t);
+	if (unlikely(t->exec))
+		exec_settle(t);
 	if (t->event.type != PEV_REPORT)
 		t->clone_tid = 0; /* the thread went on: a clone was carried out */
 	switch (t->event.type) {

@@ -247,6 +247,27 @@ void mm_unlock(struct mm *mm)
 	mutex_unlock(&mm->lock);
 }
 
+static bool is_whole(struct mm *mm, uint64_t start, uint64_t end, uint32_t prot)
+{
+	const struct vm_area *a = vma_find(&mm->vmas, start);
+
+	return a && a->v.start == start && a->v.end == end && a->v.prot == prot && a->v.name;
+}
+
+uint64_t mm_vdso_whole(struct mm *mm, uint64_t size, uint64_t code_offset)
+{
+	uint64_t at = 0, code;
+
+	mutex_lock(&mm->lock);
+	code = mm->layout.vdso;
+	if (code > code_offset && size > code_offset &&
+	    is_whole(mm, code, code - code_offset + size, ABI_PROT_READ | ABI_PROT_EXEC) &&
+	    (!code_offset || is_whole(mm, code - code_offset, code, ABI_PROT_READ)))
+		at = code - code_offset;
+	mutex_unlock(&mm->lock);
+	return at;
+}
+
 struct file *mm_exe_file(struct mm *mm)
 {
 	struct file *f;

@@ -77,6 +77,11 @@ struct mm *mm_dup(struct mm *mm);
 struct mm_layout *mm_layout(struct mm *mm); /* under mm_lock for others than exec */
 void mm_lock(struct mm *mm);
 void mm_unlock(struct mm *mm);
+/*
+ * Where the vDSO begins (size bytes, its code at code_offset) if it is as exec mapped it; 0 if any
+ * of it was moved, unmapped or changed.
+ */
+uint64_t mm_vdso_whole(struct mm *mm, uint64_t size, uint64_t code_offset);
 struct file *mm_exe_file(struct mm *mm); /* new reference or NULL */
 
 /* Bytes mapped, for RLIMIT_AS and /proc. */

@@ -83,6 +83,14 @@ PROGRAM_TEST(reads_beside_vforks, P_VFORK_READS, 0)
 PROGRAM_TEST(atomics, P_ATOMIC, 0)
 PROGRAM_TEST(fs_base, P_FS, 0)
 PROGRAM_TEST(vdso, P_VDSO, 0)
+PROGRAM_TEST(execs_in_place, P_EXECS, 1000)
+
+/* Ends with the fault at what the program before had mapped. */
+static void exec_in_place_leaves_nothing(void **state)
+{
+	(void)state;
+	assert_int_equal(run(P_EXEC, P_INSPECT), -SIGSEGV);
+}
 PROGRAM_TEST(vsyscall, P_VSYSCALL, 0)
 
 PROGRAM_TEST(fast_registers, P_FAST_REGS, 0)
@@ -363,6 +371,8 @@ int main(void)
 	    cmocka_unit_test(atomics),
 	    cmocka_unit_test(fs_base),
 	    cmocka_unit_test(vdso),
+	    cmocka_unit_test(execs_in_place),
+	    cmocka_unit_test(exec_in_place_leaves_nothing),
 	    cmocka_unit_test(vsyscall),
 	    cmocka_unit_test(fork_and_wait),
 	    cmocka_unit_test(vforks),

@@ -221,12 +221,29 @@ static void assert_status(pid_t pid, const char *line)
 		fail_msg("no \"%s\" in %s", line, buf);
 }
 
+static void only_stub_and_guest_mapped(pid_t pid)
+{
+	char path[64], line[512];
+	FILE *maps;
+
+	snprintf(path, sizeof(path), "/proc/%d/maps", pid);
+	maps = fopen(path, "re");
+	assert_non_null(maps);
+	while (fgets(line, sizeof(line), maps)) {
+		unsigned long at = strtoul(line, NULL, 16);
+
+		if (!(at >= GUEST_BASE && at < GUEST_BASE + GUEST_SIZE) && at != GUEST_STACK &&
+		    !(at >= STUB_TEXT && at < STUB_REGION_END) && !strstr(line, "[vsyscall]"))
+			fail_msg("left over: %s", line);
+	}
+	fclose(maps);
+}
+
 /* What the host grants a stub process: nothing. */
 static void stub_is_confined(void **state)
 {
 	struct guest *g = mini_spawn(&mini, P_SPIN, 0, 0);
-	char path[64], exe[256] = "", line[512];
-	FILE *maps;
+	char path[64], exe[256] = "";
 
 	(void)state;
 	while (g->program >= 0 || platform_host_pid(g->pt) <= 0)
@@ -242,18 +259,56 @@ static void stub_is_confined(void **state)
 	snprintf(path, sizeof(path), "/proc/%d/exe", platform_host_pid(g->pt));
 	assert_true(readlink(path, exe, sizeof(exe) - 1) > 0);
 	assert_non_null(strstr(exe, "cvisor-stub"));
-	snprintf(path, sizeof(path), "/proc/%d/maps", platform_host_pid(g->pt));
+	only_stub_and_guest_mapped(platform_host_pid(g->pt));
+	mini_run_and_kill(&mini, 1);
+}
+
+/* Steps until the guest has had its first reply after an exec in place into a program that spins.
+ */
+static void run_into_spin(struct guest *g)
+{
+	while (!g->cleared || g->program >= 0)
+		mini_step(&mini);
+}
+
+static uint32_t mappings_of(pid_t pid)
+{
+	char path[64], line[512];
+	uint32_t count = 0;
+	FILE *maps;
+
+	snprintf(path, sizeof(path), "/proc/%d/maps", pid);
 	maps = fopen(path, "re");
 	assert_non_null(maps);
-	while (fgets(line, sizeof(line), maps)) {
-		unsigned long at = strtoul(line, NULL, 16);
-
-		if (!(at >= GUEST_BASE && at < GUEST_BASE + GUEST_SIZE) && at != GUEST_STACK &&
-		    !(at >= STUB_TEXT && at < STUB_REGION_END) && !strstr(line, "[vsyscall]"))
-			fail_msg("left over: %s", line);
-	}
+	while (fgets(line, sizeof(line), maps))
+		count++;
 	fclose(maps);
+	return count;
+}
+
+/* What was mapped behind the sentry's back, anywhere, is gone after an exec in place. */
+static void exec_in_place_of_a_leaver(void **state)
+{
+	struct guest *g = mini_spawn(&mini, P_SPIN, 0, 0);
+	uint32_t fresh;
+
+	(void)state;
+	while (g->program >= 0 || platform_host_pid(g->pt) <= 0)
+		mini_step(&mini);
+	fresh = mappings_of(platform_host_pid(g->pt));
 	mini_run_and_kill(&mini, 1);
+
+	mini.result = 0;
+	mini_spawn(&mini, P_EXEC_LEAVER, (long)sites[0], P_INSPECT);
+	mini_run(&mini);
+	assert_int_equal(mini.result, -SIGSEGV);
+
+	g = mini_spawn(&mini, P_EXEC_LEAVER, (long)sites[0], P_SPIN);
+	run_into_spin(g);
+	only_stub_and_guest_mapped(platform_host_pid(g->pt));
+	assert_int_equal(mappings_of(platform_host_pid(g->pt)), fresh);
+	mini_run_and_kill(&mini, 1);
+	honest_guest_is_served();
 }
 
 static void sentry_is_whole(void **state)
@@ -278,6 +333,7 @@ int main(void)
 	    cmocka_unit_test(garbage_in_the_channel),
 	    cmocka_unit_test(killed_at_any_moment),
 	    cmocka_unit_test(every_number_at_every_syscall_instruction),
+	    cmocka_unit_test(exec_in_place_of_a_leaver),
 	    cmocka_unit_test(sentry_is_whole),
 	};
 

@@ -518,12 +518,73 @@ static void p_bench(long count)
 		CALL(G_NOP, i);
 }
 
-/* --- hostile --- */
-
 static struct channel *own_channel(void)
 {
 	return (struct channel *)STUB_CHANNELS;
 }
+
+/* --- exec in place --- */
+
+/* Never in a register or constant of the program that looks for it. */
+static uint64_t mark(void)
+{
+	static volatile uint64_t half = 0x2fb0e5cd1134a28full;
+
+	return half * 2 + 1;
+}
+
+static uint64_t marks_in(uint64_t from, uint64_t size)
+{
+	uint64_t count = 0, m = mark();
+
+	for (uint64_t at = from; at < from + size; at += 8)
+		count += *(volatile uint64_t *)at == m;
+	return count;
+}
+
+/* What a program leaves behind: in vector registers, windows, the stub's stack. */
+static void leave_marks(void)
+{
+	static uint64_t buf[1000];
+	uint64_t m = mark();
+
+	for (int i = 0; i < 1000; i++)
+		buf[i] = m;
+	__asm__ volatile("movq %0, %%xmm0\n movq %0, %%xmm7\n movq %0, %%xmm15" ::"r"(m));
+	CALL(G_IN, buf, sizeof(buf));
+	call6(G_STR, 0x10, (long)m, (long)m, (long)m, (long)m);
+}
+
+static void p_exec(long next, long arg)
+{
+	EXPECT(CALL(G_VDSO, SCRATCH) == 0);
+	leave_marks();
+	CALL(G_EXEC, next, arg, 0, SCRATCH);
+	EXPECT(0);
+}
+
+static void p_inspect(void)
+{
+	const char *stack = (const char *)GUEST_STACK;
+	uint64_t x, y, z;
+
+	__asm__ volatile("movq %%xmm0, %0\n movq %%xmm7, %1\n movq %%xmm15, %2"
+			 : "=r"(x), "=r"(y), "=r"(z));
+	EXPECT(!x && !y && !z);
+	EXPECT(!marks_in(STUB_STACKS + STUB_STACK_STRIDE - STUB_STACK_SIZE, STUB_STACK_SIZE));
+	EXPECT(!marks_in(STUB_CHANNELS, CHANNEL_STRIDE));
+	EXPECT(stack[0] == 'w' && stack[1] == 0 && stack[2] == 'i' && stack[6] == 'n');
+	EXPECT(CALL(G_VDSO, SCRATCH + 0x100000) == 0);
+	EXPECT(*(volatile uint32_t *)SCRATCH == 0); /* gone: a fault */
+}
+
+static void p_execs(long count)
+{
+	if (count)
+		CALL(G_EXEC, P_EXECS, count - 1);
+}
+
+/* --- hostile --- */
 
 static void p_garbage(void)
 {
@@ -613,6 +674,52 @@ static void p_lie(long address, long kind)
 	CALL(G_DONE, __LINE__);
 }
 
+/* mmap through the stub's instruction, of which the sentry hears nothing. */
+static long stub_mmap(long address, uint64_t at, uint64_t size)
+{
+	register long flags __asm__("r10") = 0x4032; /* NORESERVE | ANONYMOUS | FIXED | PRIVATE */
+	register long fd __asm__("r8") = -1;
+	register long offset __asm__("r9") = 0;
+	long ret;
+
+	__asm__ volatile("lea 1f(%%rip), %%rbx\n"
+			 "sub $128, %%rsp\n"
+			 "push %%rbx\n"
+			 "jmp *%[site]\n"
+			 "1: add $128, %%rsp\n"
+			 : "=a"(ret)
+			 : "a"(9), "D"(at), "S"(size), "d"(3), [site] "r"(address), "r"(flags),
+			   "r"(fd), "r"(offset)
+			 : "rbx", "rcx", "r11", "memory");
+	return ret;
+}
+
+static void p_exec_leaver(long address, long next)
+{
+	static const uint64_t places[] = {
+	    0x10000,
+	    SCRATCH,
+	    0x7ffdfffff000,
+	    STUB_TEXT + STUB_TEXT_MAX,
+	    STUB_BOOT - 4096,
+	    STUB_BOOT + 0x100000,
+	    STUB_VDSO + 0x200000,
+	    STUB_STACKS,		     /* the guard of slot 0 */
+	    STUB_STACKS + STUB_STACK_STRIDE, /* that of slot 1 */
+	    STUB_STACKS + 2 * STUB_STACK_STRIDE - STUB_STACK_SIZE,
+	    STUB_CHANNELS - 4096,
+	    STUB_REGION_END - 4096,
+	};
+
+	for (uint32_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+		EXPECT(stub_mmap(address, places[i], 4096) == (long)places[i]);
+		*(volatile uint64_t *)places[i] = mark();
+	}
+	leave_marks();
+	CALL(G_EXEC, next);
+	EXPECT(0);
+}
+
 static void bell_thread(long address)
 {
 	for (long i = 0;; i++)
@@ -696,6 +803,14 @@ static void run(long program, long arg, long arg2)
 		return p_gs();
 	case P_KICKED:
 		return p_kicked(arg);
+	case P_EXEC:
+		return p_exec(arg, arg2);
+	case P_INSPECT:
+		return p_inspect();
+	case P_EXECS:
+		return p_execs(arg);
+	case P_EXEC_LEAVER:
+		return p_exec_leaver(arg, arg2);
 	case P_GARBAGE:
 		EXPECT(CALL(G_THREAD, arg ? scribbler : thread_main, 0, stack_top(0)) > 0);
 		return p_garbage();

@@ -34,6 +34,7 @@ enum guest_call {
 	G_RESTART,	  /* made again once, then 7 */
 	G_KICK,		  /* another thread of the sentry kicks the caller soon */
 	G_SLOW_IN,	  /* like G_IN, but never through a window */
+	G_EXEC,		  /* (program, arg, arg2, where the vDSO is or 0): in place */
 	G_LAST = 511,
 };
 
@@ -63,14 +64,19 @@ enum guest_program {
 	P_VSYSCALL,
 	P_FAST_REGS,
 	P_GS,
-	P_KICKED, /* (rounds of each thread) */
+	P_KICKED,  /* (rounds of each thread) */
+	P_EXEC,	   /* (next program, its argument): leaves marks where it may */
+	P_INSPECT, /* looks for marks */
+	P_EXECS,   /* (count): execs itself so often */
 	/* hostile */
 	P_GARBAGE,	 /* (1: from another thread, all the time) */
 	P_STUB_SYSCALLS, /* (number of the call, the instruction's address) */
 	P_UNMAP_STUB,	 /* (a syscall instruction's address) */
 	P_BELLS,	 /* (a syscall instruction's address) */
 	P_INT80,
-	P_LIE, /* (a syscall instruction's address, what kind of lie) */
+	P_EXEC_LEAVER, /* (a syscall instruction's address, next program): maps where the sentry
+			  knows nothing of it */
+	P_LIE,	       /* (a syscall instruction's address, what kind of lie) */
 };
 
 #endif

@@ -179,18 +179,31 @@ struct guest *mini_spawn(struct mini *m, long program, long arg, long arg2)
 	return g;
 }
 
-/* First reply of a fresh process: memory, then a report; the image is written at that. */
-static void load(struct guest *g)
+/*
+ * First reply of a fresh process, or of one that is to begin anew: memory, then a report; the image
+ * is written at that.
+ */
+static void load(struct guest *g, const struct memop *clear)
 {
-	struct memop ops[2] = {{.type = MEMOP_MMAP_ANON,
-				.prot = PROT_READ | PROT_WRITE | PROT_EXEC,
-				.addr = GUEST_BASE,
-				.size = GUEST_SIZE},
-			       {.type = MEMOP_MMAP_ANON,
-				.prot = PROT_READ | PROT_WRITE,
-				.addr = GUEST_STACK,
-				.size = GUEST_STACK_SIZE}};
-	struct platform_reply r = {.memops = ops, .memop_count = 2, .report = true};
+	static const char text[] = "written";
+	struct memop ops[5] = {
+	    {.type = MEMOP_MMAP_ANON,
+	     .prot = PROT_READ | PROT_WRITE | PROT_EXEC,
+	     .addr = GUEST_BASE,
+	     .size = GUEST_SIZE},
+	    {.type = MEMOP_MMAP_ANON,
+	     .prot = PROT_READ | PROT_WRITE,
+	     .addr = GUEST_STACK,
+	     .size = GUEST_STACK_SIZE},
+	    {.type = MEMOP_WRITE, .addr = GUEST_STACK, .size = sizeof(text), .data = text},
+	    {.type = MEMOP_ZERO, .addr = GUEST_STACK + 1, .size = 1}};
+	struct platform_reply r = {.memops = ops, .memop_count = 4, .report = true};
+
+	if (clear) {
+		memmove(&ops[1], &ops[0], 4 * sizeof(ops[0]));
+		ops[0] = *clear;
+		r.memop_count = 5;
+	}
 
 	platform_reply(g->pt, &r);
 }
@@ -340,6 +353,21 @@ static void do_mapping_call(struct guest *g, uint64_t nr, const uint64_t *a)
 	do_memop(g, op);
 }
 
+static void do_exec(struct guest *g, const uint64_t *a)
+{
+	struct memop clear = {.type = MEMOP_CLEAR, .addr = a[3]};
+
+	if (!platform_can_clear(g->pt)) {
+		reply_ret(g, -EBUSY);
+		return;
+	}
+	g->cleared = true;
+	g->program = (long)a[0];
+	g->arg = (long)a[1];
+	g->arg2 = (long)a[2];
+	load(g, &clear);
+}
+
 static void do_atomic(struct guest *g, const uint64_t *a)
 {
 	struct platform_reply r = {.order = PORD_ATOMIC,
@@ -439,6 +467,8 @@ static void call(struct mini *m, struct guest *g, const struct platform_event *e
 		g->in_handler = false;
 		return platform_reply(
 		    g->pt, &(struct platform_reply){.order = PORD_SIGRETURN, .va = ev->regs.rsp});
+	case G_EXEC:
+		return do_exec(g, a);
 	case G_ATOMIC:
 		return do_atomic(g, a);
 	case G_KICK_ME:
@@ -473,7 +503,7 @@ static void started(struct guest *g)
 	struct platform_reply r = {.set_regs = true};
 
 	if (g->program >= 0) {
-		load(g);
+		load(g, NULL);
 	} else if (g->is_thread) {
 		r.regs = g->ev.regs;
 		platform_reply(g->pt, &r);

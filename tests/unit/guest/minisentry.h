@@ -19,7 +19,8 @@ struct guest {
 	bool vfork_reported;	 /* [m] this one's vfork is done, it waits for the child */
 	long vfork_child_gone;	 /* [m] its number */
 	bool is_thread;
-	bool done; /* said G_DONE */
+	bool cleared; /* began anew in place */
+	bool done;    /* said G_DONE */
 	long result;
 	bool killed_by_host;
 	uint32_t dead_children, wait_for; /* [m] */

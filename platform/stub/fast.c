@@ -111,8 +111,9 @@ uint32_t stub_fast_call(struct channel *ch)
 
 	ch->fast.stage = FAST_RETURN;
 	do {
+		/* If gs is the guest's from now on, the exit can't use it. */
 		if (stub_local_call(ch, &ch->req.regs))
-			return 0;
+			return !stub_gs_ours(ch);
 		ch->req.type = PEV_CALL;
 		ch->req.flags = REQUEST_FAST;
 		stub_fill_windows(ch);

@@ -108,7 +108,7 @@ struct platform_thread {
 	uint32_t asked;	  /* [p] how often its clone was let through */
 	pid_t tid_hint;	  /* [p] what its creator says that the clone returned */
 	bool spare;	  /* [p] a stub process that nobody uses yet */
-	bool internal;	  /* [I] the zygote */
+	bool internal;	  /* [p] the zygote */
 	bool kick_pending, kill_pending; /* [p] asked for before HELLO */
 	bool death_by_host;		 /* [p] for the callback */
 
@@ -194,6 +194,8 @@ int slot_take_locked(struct platform_mm *mm, uint32_t *ret_slot, bool *ret_fresh
 void slot_release_locked(struct platform_mm *mm, uint32_t slot, bool gone);
 /* The clone that makes child is ordered from parent. Caller holds p->lock. */
 void clone_order_locked(struct platform_thread *parent, struct platform_thread *child);
+/* The child is as it was before clone_order_locked. Caller holds p->lock. */
+void clone_taken_back_locked(struct platform_thread *child);
 /* The child's fate is known. Caller holds p->lock. */
 void clone_settled_locked(struct platform_thread *child);
 /* Gives the thread that a clone made its identity, and its process. Caller holds p->lock. */
@@ -221,6 +223,8 @@ bool request_decode(struct platform_thread *t, struct platform_event *ret_event)
 /* platform.c */
 /* Gives the zygote something to do, if it waits. Caller holds p->lock. */
 void zygote_step_locked(struct platform *p, bool wake);
+/* As many processes as are to be kept ready. No lock held. */
+void replenish_spares(struct platform *p);
 /* Makes platform_next look at its queues. No lock held. */
 void nudge(struct platform *p);
 /* A thread has just reported for the first time: 1 with the event, or 0. Caller holds p->lock. */
@@ -231,6 +235,12 @@ bool clone_is_ordered_locked(struct platform_thread *t, const __u64 args[6]);
 bool event_follows(const struct platform_thread *t, const struct platform_event *ev);
 /* The event tells that the clone that was ordered was not made. */
 bool clone_has_failed(const struct platform_event *ev);
+
+/*
+ * zygote.c: process_died_locked, and if it was the zygote, another takes its place. False: there is
+ * none; the caller, when it holds no lock any more, tells the sentry. Caller holds p->lock.
+ */
+bool process_gone_locked(struct platform *p, struct host_process *process);
 
 /* image.c: a sealed memfd with the stub's ELF file, boot block filled in. Negative errno. */
 int stub_image_make(struct platform *p, const struct platform_config *config, uint64_t token);

@@ -15,8 +15,6 @@
 #define AT_MINSIGSTKSZ 51
 #endif
 
-static void replenish_spares(struct platform *p);
-
 static struct platform *platform_alloc(const struct platform_config *config)
 {
 	struct platform *p = xnew(struct platform);
@@ -341,7 +339,7 @@ static struct platform_thread *new_stub(struct platform *p, void *cookie, int *r
 	return t;
 }
 
-static void replenish_spares(struct platform *p)
+void replenish_spares(struct platform *p)
 {
 	struct platform_thread *t;
 	uint32_t missing = 0;

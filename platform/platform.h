@@ -196,9 +196,10 @@ struct platform_callbacks {
 	/* The thread is dead. killed_by_host: nobody in the sentry asked for it (an OOM kill, a
 	 * kill from outside, a guest that broke the filter). */
 	void (*dead)(void *cookie, struct platform_thread *t, bool killed_by_host);
-	/* The platform can't go on (listener gone, zygote dead): the sentry must end the sandbox.
-	 */
-	void (*broken)(const char *why);
+	/* The platform can't go on (the zygote is dead, and no spare can take its place): the
+	 * sentry must end the sandbox. Once, from a thread of the platform's own. */
+	void (*broken)(void *broken_cookie, const char *why);
+	void *broken_cookie;
 };
 
 struct platform_config {

@@ -165,6 +165,16 @@ void clone_settled_locked(struct platform_thread *child)
 	child->ordered_by = NULL;
 }
 
+void clone_taken_back_locked(struct platform_thread *child)
+{
+	clone_settled_locked(child);
+	process_put(child->creator);
+	child->creator = NULL;
+	child->state = THREAD_PREPARED;
+	child->asked = 0;
+	child->tid_hint = 0;
+}
+
 /* The process of a clone's child; a reference for it. */
 static struct host_process *process_of_child_locked(struct platform_thread *t, pid_t tid)
 {

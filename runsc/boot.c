@@ -65,12 +65,22 @@ void boot_fail(struct boot *b, enum sandbox_error_kind kind, int err, const char
 	_exit(1);
 }
 
+/* On a thread of the platform's own. The processes end with this one. */
+static void platform_broken(void *cookie, const char *why)
+{
+	struct boot *b = cookie;
+
+	log_error("platform %s: %s: ending the sandbox", platform_name(b->platform), why);
+	atomic_store(&b->broken, true);
+	kernel_exit(b->kernel, SIGKILL);
+}
+
 static void make_platform(struct boot *b)
 {
 	const char *name = b->args->options->platform, *why = NULL;
 	struct platform_config config = {
 	    .name = strcmp(name, "auto") ? name : NULL,
-	    .callbacks = &kernel_platform_callbacks,
+	    .callbacks = &b->callbacks,
 	    .copyplans = syscall_copyplans_new(), /* kept for good */
 	    .copyplan_count = SYSCALL_TABLE_COUNT,
 	    .spare_count = SPARE_STUBS,
@@ -79,7 +89,12 @@ static void make_platform(struct boot *b)
 	    .proc_fd = b->args->proc_fd,
 	    .exec_dir_fd = b->args->exec_dir_fd,
 	};
-	int err = platform_new(&config, &b->platform, &why);
+	int err;
+
+	b->callbacks = kernel_platform_callbacks;
+	b->callbacks.broken = platform_broken;
+	b->callbacks.broken_cookie = b;
+	err = platform_new(&config, &b->platform, &why);
 
 	if (err)
 		boot_fail(b, SANDBOX_ERROR_OTHER, err, "starting platform %s: %s", name,
@@ -281,7 +296,7 @@ static void finish(struct boot *b)
 {
 	int code = exit_code(b->kernel->exit_status);
 
-	if (orderly(b)) {
+	if (orderly(b) && !atomic_load(&b->broken)) {
 		workers_join(b->kernel);
 		platform_get_stats(b->platform, &b->last_stats);
 		platform_destroy(b->platform);

@@ -6,6 +6,7 @@
 #ifndef RUNSC_BOOT_H
 #define RUNSC_BOOT_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -38,7 +39,9 @@ struct boot {
 	const struct oci_spec *spec;
 	struct kernel *kernel;
 	struct platform *platform; /* NULL at the very end */
+	struct platform_callbacks callbacks;
 	struct platform_stats last_stats;
+	atomic_bool broken; /* the platform: nothing can be taken down in order any more */
 	struct gofer_client *gofer;
 	struct path root;    /* of the container */
 	struct task *init;   /* loaded, not yet started; NULL once it runs */

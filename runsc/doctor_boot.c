@@ -66,8 +66,9 @@ static void guest_died(void *cookie, struct platform_thread *t, bool killed_by_h
 	give_up(cookie, "the guest died");
 }
 
-static void platform_broke(const char *why)
+static void platform_broke(void *cookie, const char *why)
 {
+	(void)cookie;
 	log_debug(LOGC_PLATFORM, "doctor: %s", why);
 	_exit(1);
 }
@@ -142,7 +143,7 @@ static void run_guest(struct trial *t, struct platform *p)
 
 static void start_platform(struct trial *t, const struct sandbox_args *args)
 {
-	static const struct platform_callbacks callbacks = {guest_died, platform_broke};
+	static const struct platform_callbacks callbacks = {guest_died, platform_broke, NULL};
 	static const struct copyplan no_plans[1];
 	struct platform_config config = {
 	    .name = t->name,

@@ -36,26 +36,23 @@ static void stranger_died_locked(struct platform *p, pid_t pid)
 static void one_died(struct platform *p, pid_t pid)
 {
 	struct host_process *process;
-	bool broken = false;
+	bool works = true, heir;
 
 	mutex_lock(&p->lock);
 	process = idmap_get(&p->pids, (uint32_t)pid);
+	heir = p->zygote && p->zygote->process == process;
 	count_stat(p, reaped);
-	if (!process) {
+	if (!process)
 		stranger_died_locked(p, pid);
-	} else {
-		broken = p->zygote && p->zygote->process == process;
-		process_died_locked(p, process);
-	}
-	if (broken) {
-		p->broken = true;
-		atomic_store(&p->attention, true);
-		p->zygote = NULL;
-	}
+	else
+		works = process_gone_locked(p, process);
 	mutex_unlock(&p->lock);
-	if (broken && !atomic_load(&p->stopping))
-		p->callbacks->broken("the zygote died");
+	if (!works)
+		p->callbacks->broken(p->callbacks->broken_cookie,
+				     "the zygote was killed from outside, and no spare is left");
 	run_deaths(p);
+	if (heir && works && !atomic_load(&p->stopping))
+		replenish_spares(p); /* one of them was promoted */
 }
 
 /* Waits for one death and takes note of it. False: there is no child left. */

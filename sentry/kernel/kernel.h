@@ -97,7 +97,7 @@ void workers_start(struct kernel *k);
 /* Waits for them to end. */
 void workers_join(struct kernel *k);
 /* The platform's callbacks (struct platform_callbacks). */
-extern const struct platform_callbacks kernel_platform_callbacks;
+extern const struct platform_callbacks kernel_platform_callbacks; /* but for `broken` */
 /* For threads that are no workers (the event thread): runs the tasks that they woke. */
 void workers_run_woken(struct kernel *k);
 /* The first process has ended (or the sandbox must end): the event loop returns. Any thread. */

@@ -568,14 +568,8 @@ static void platform_thread_dead(void *cookie, struct platform_thread *pt, bool 
 	task_put(t);
 }
 
-static void platform_is_broken(const char *why)
-{
-	panic("platform: %s", why);
-}
-
 const struct platform_callbacks kernel_platform_callbacks = {
     .dead = platform_thread_dead,
-    .broken = platform_is_broken,
 };
 
 /* ---- the threads ---- */

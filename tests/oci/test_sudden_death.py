@@ -71,6 +71,24 @@ def stub_of_the_first_process(box):
 
 
 @test
+def every_stub_of_an_idle_container(box):
+    """The zygote and its spares, too: the sandbox ends in order, not by an abort."""
+    box.script("echo ready; sleep 1000; exit 5")
+    box.write()
+    log = box.path("log")
+    p = box.start_process(box.command("run", "--bundle", box.bundle, box.id, flags=("--log", log)),
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    equal(p.stdout.readline(), b"ready\n", "output")
+    for stub in sorted(descendants_of(box.state()["pid"])):  # the zygote first, then what could take its place
+        kill(stub)
+    equal(p.wait(30), 137, "status of run")
+    with open(log) as f:
+        text = f.read()
+    check("crashed" not in text and "panic" not in text, f"an abort: {text}")
+    box.check_clean()
+
+
+@test
 def stub_of_a_child(box):
     """One guest process dies; its parent sees SIGKILL and goes on."""
     box.script("sleep 1000 & echo $!; wait $!; echo status $?; exec sleep 1000")

@@ -35,6 +35,7 @@ UNIT_control := runsc/control.c runsc/error.c
 PLATFORM_SRCS := $(filter-out platform/stub/%,$(wildcard platform/*.c platform/*/*.c))
 UNIT_platform := $(PLATFORM_SRCS) tests/unit/guest/minisentry.c
 UNIT_platform_hostile := $(UNIT_platform)
+UNIT_platform_zygote := $(UNIT_platform)
 PATCH_SRCS := $(wildcard platform/patch/*.c)
 UNIT_patch := $(PATCH_SRCS)
 UNIT_platform_filter := platform/filter.c

@@ -104,13 +104,14 @@ static void dead(void *cookie, struct platform_thread *t, bool killed_by_host)
 		platform_interrupt(the_mini->p);
 }
 
-static void broken(const char *why)
+static void broken(void *cookie, const char *why)
 {
+	(void)cookie;
 	log_error("broken: %s", why);
 	the_mini->broken = true;
 }
 
-static const struct platform_callbacks callbacks = {dead, broken};
+static const struct platform_callbacks callbacks = {dead, broken, NULL};
 
 void mini_start(struct mini *m, uint32_t spares, uint64_t without)
 {

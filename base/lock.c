@@ -1,31 +1,83 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/lock.h"
 
+#include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
 #include "base/compiler.h"
 #include "base/log.h"
 #include "base/stats.h"
 
+#define SPINS 20 /* about a microsecond: most locks are held for less */
+
+/* The waits are within this process. Errors mean "look again". */
+static void futex_wait(atomic_uint *word, unsigned value)
+{
+	syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, NULL, NULL, 0);
+}
+
+static void futex_wake(atomic_uint *word, int count)
+{
+	syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, count, NULL, NULL, 0);
+}
+
 void mutex_init(struct mutex *m, int rank)
 {
-	pthread_mutex_init(&m->m, NULL);
+	atomic_init(&m->word, 0);
 	m->rank = rank;
 #ifdef DEBUG
 	m->held = false;
 #endif
 }
 
-void mutex_lock_slow(struct mutex *m)
-{
-	stats_add((unsigned)m->rank % STATS_LOCK_RANKS, 1);
-	pthread_mutex_lock(&m->m);
-}
-
 void mutex_destroy(struct mutex *m)
 {
-#ifdef DEBUG
-	check(!m->held);
-#endif
-	pthread_mutex_destroy(&m->m);
+	debug_check(atomic_load(&m->word) == 0);
+	(void)m;
+}
+
+void mutex_lock_slow(struct mutex *m)
+{
+	int saved = errno;
+
+	stats_add((unsigned)m->rank % STATS_LOCK_RANKS, 1);
+	for (int i = 0; i < SPINS; i++) {
+		if (!atomic_load_explicit(&m->word, memory_order_relaxed) && mutex_word_take(m))
+			return;
+		__builtin_ia32_pause();
+	}
+	while (atomic_exchange_explicit(&m->word, 2, memory_order_acquire) != 0)
+		futex_wait(&m->word, 2);
+	errno = saved;
+}
+
+void mutex_unlock_slow(struct mutex *m)
+{
+	int saved = errno;
+
+	futex_wake(&m->word, 1);
+	errno = saved;
+}
+
+void condition_wait(struct condition *c, struct mutex *m)
+{
+	unsigned seen = atomic_load(&c->changes);
+
+	atomic_fetch_add(&c->waiting, 1);
+	mutex_unlock(m);
+	futex_wait(&c->changes, seen);
+	mutex_lock(m);
+	atomic_fetch_sub(&c->waiting, 1);
+}
+
+void condition_broadcast(struct condition *c)
+{
+	atomic_fetch_add(&c->changes, 1);
+	if (atomic_load(&c->waiting))
+		futex_wake(&c->changes, INT_MAX);
 }
 
 #ifdef DEBUG
@@ -57,7 +109,7 @@ static void check_order(const struct mutex *m, bool same_rank_ok)
 void mutex_lock(struct mutex *m)
 {
 	check_order(m, false);
-	if (pthread_mutex_trylock(&m->m))
+	if (!mutex_word_take(m))
 		mutex_lock_slow(m);
 	note_taken(m);
 }
@@ -65,14 +117,14 @@ void mutex_lock(struct mutex *m)
 void mutex_lock_nested(struct mutex *m)
 {
 	check_order(m, true);
-	if (pthread_mutex_trylock(&m->m))
+	if (!mutex_word_take(m))
 		mutex_lock_slow(m);
 	note_taken(m);
 }
 
 bool mutex_trylock(struct mutex *m)
 {
-	if (pthread_mutex_trylock(&m->m))
+	if (!mutex_word_take(m))
 		return false;
 	note_taken(m);
 	return true;
@@ -89,7 +141,7 @@ void mutex_unlock(struct mutex *m)
 		held[i - 1] = held[i];
 	held_count--;
 	m->held = false;
-	pthread_mutex_unlock(&m->m);
+	mutex_word_give(m);
 }
 
 bool mutex_held_by_me(const struct mutex *m)

@@ -22,7 +22,7 @@
 
 struct timers {
 	struct mutex lock;	  /* RANK_TIMER */
-	pthread_cond_t idle;	  /* running became NULL */
+	struct condition idle;	  /* running became NULL */
 	struct ktimer **heap;	  /* [lock] */
 	uint32_t count, capacity; /* [lock] */
 	uint64_t armed;		  /* [lock] what the timerfd is set to */
@@ -59,7 +59,6 @@ struct timers *timers_new(void)
 	struct timers *ts = xnew(struct timers);
 
 	mutex_init(&ts->lock, RANK_TIMER);
-	pthread_cond_init(&ts->idle, NULL);
 	ts->armed = TIME_NEVER;
 	ts->fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	if (ts->fd < 0)
@@ -72,7 +71,6 @@ void timers_destroy(struct timers *ts)
 	check(ts->count == 0);
 	close(ts->fd);
 	free(ts->heap);
-	pthread_cond_destroy(&ts->idle);
 	mutex_destroy(&ts->lock);
 	free(ts);
 }
@@ -185,18 +183,6 @@ void ktimer_arm(struct kernel *k, struct ktimer *t, uint64_t deadline)
 	mutex_unlock(&ts->lock);
 }
 
-#ifdef DEBUG
-/* The condition variable lets go of the mutex behind the debug checks' back. */
-#define COND_WAIT(ts)                                                                              \
-	do {                                                                                       \
-		mutex_unlock(&(ts)->lock);                                                         \
-		sched_yield();                                                                     \
-		mutex_lock(&(ts)->lock);                                                           \
-	} while (0)
-#else
-#define COND_WAIT(ts) pthread_cond_wait(&(ts)->idle, &(ts)->lock.m)
-#endif
-
 void ktimer_cancel(struct kernel *k, struct ktimer *t)
 {
 	struct timers *ts = k->timers;
@@ -207,7 +193,7 @@ void ktimer_cancel(struct kernel *k, struct ktimer *t)
 			heap_remove(ts, t);
 		if (ts->running != t || pthread_equal(ts->runner, pthread_self()))
 			break;
-		COND_WAIT(ts);
+		condition_wait(&ts->idle, &ts->lock);
 	}
 	mutex_unlock(&ts->lock);
 }
@@ -231,7 +217,7 @@ void timers_expire(struct kernel *k)
 		t->func(t);
 		mutex_lock(&ts->lock);
 		ts->running = NULL;
-		pthread_cond_broadcast(&ts->idle);
+		condition_broadcast(&ts->idle);
 	}
 	program(ts, true);
 	mutex_unlock(&ts->lock);

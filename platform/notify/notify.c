@@ -280,17 +280,23 @@ static void reply_again_locked(struct platform_thread *t)
 
 /* --- what comes in --- */
 
-/* Ends the process of a caller that broke the rules. */
+/* Ends the process of a thread that broke the rules; for the sentry it is killed from outside. */
+static void punish_thread_locked(struct platform_thread *t, const char *why)
+{
+	log_debug(LOGC_PLATFORM, "stub thread %d killed: %s", t->tid, why);
+	if (!t->process->dead)
+		kill(t->process->pid, SIGKILL);
+}
+
 static void punish_locked(struct platform *p, const struct seccomp_notif *n, const char *why)
 {
 	struct platform_thread *t = idmap_get(&p->tids, n->pid);
 
-	log_debug(LOGC_PLATFORM, "stub thread %u killed: %s", n->pid, why);
 	if (t && t->process) {
-		if (!t->process->dead)
-			kill(t->process->pid, SIGKILL);
+		punish_thread_locked(t, why);
 		return;
 	}
+	log_debug(LOGC_PLATFORM, "unknown thread %u killed: %s", n->pid, why);
 	/* The notification is alive, so its sender is, and the id can't have been reused. */
 	if (ioctl(notify_of(p)->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &n->id) == 0)
 		kill((pid_t)n->pid, SIGKILL);
@@ -483,8 +489,9 @@ int notify_take_polled(struct platform_thread *t, struct platform_event *ev)
 	if (unlikely(cloner))
 		taken = take_cloner(t, ev, &ok);
 	if (taken && !ok) {
-		log_debug(LOGC_PLATFORM, "stub thread %d killed: bad request", t->tid);
-		platform_kill(t);
+		mutex_lock(&t->p->lock);
+		punish_thread_locked(t, "bad request");
+		mutex_unlock(&t->p->lock);
 	}
 	return ok;
 }

@@ -34,6 +34,12 @@ static long ring(enum bell what, uint64_t value)
 	return r;
 }
 
+/* The reply brings a descriptor, which can only be handed in to who waits in a bell. */
+static bool wants_descriptor(const struct platform_regs *r)
+{
+	return r->rax == SYS_mmap && (int)r->r8 >= 0;
+}
+
 /*
  * The sentry said that it looks at this channel: waits for the reply, for a while. False: it isn't
  * there, ring. The sentry may cease to look at any moment, so `spin` is looked at again.
@@ -43,7 +49,7 @@ static bool spin_for_reply(struct channel *ch)
 	uint32_t patience = atomic_load_explicit(&ch->spin, memory_order_relaxed), state;
 	uint64_t begin;
 
-	if (!patience)
+	if (!patience || wants_descriptor(&ch->req.regs))
 		return false;
 	begin = __builtin_ia32_rdtsc();
 	do {

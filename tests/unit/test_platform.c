@@ -39,10 +39,18 @@ static int setup_old(void **state)
 	return 0;
 }
 
+/* Channels are polled from the first call on. */
+static int setup_polled(void **state)
+{
+	mini_force = FEATURE_BIT(POLL);
+	return setup(state);
+}
+
 static int teardown(void **state)
 {
 	(void)state;
 	mini_stop(&mini);
+	mini_force = 0;
 	return 0;
 }
 
@@ -358,6 +366,46 @@ static void costs(void **state)
 	       (unsigned long long)s.vm_reads, (unsigned long long)s.addfds);
 }
 
+static struct platform_stats stats_now(void)
+{
+	struct platform_stats s;
+
+	platform_get_stats(mini.p, &s);
+	return s;
+}
+
+/* Calls are found without bells, those that block ring one each. */
+static void polled(void **state)
+{
+	struct platform_stats before = stats_now(), after;
+
+	(void)state;
+	assert_int_equal(run(P_BENCH, 20000), 0);
+	after = stats_now();
+	assert_true(after.poll_starts > before.poll_starts);
+	assert_true(after.polled - before.polled > 15000);
+	assert_true(after.doorbells - before.doorbells < 5000);
+}
+
+/* Whoever polls hears of what comes another way: interrupts, and the deaths of threads. */
+static void interrupted_while_polling(void **state)
+{
+	struct guest *g = mini_spawn(&mini, P_BENCH, 1 << 30, 0);
+	struct platform_stats before;
+
+	(void)state;
+	for (int i = 0; i < 100; i++) {
+		before = stats_now();
+		while (stats_now().polled < before.polled + 100)
+			assert_true(mini_step(&mini));
+		platform_interrupt(mini.p);
+		while (mini_step(&mini))
+			;
+	}
+	platform_kill(g->pt);
+	mini_run(&mini);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -399,6 +447,37 @@ int main(void)
 	    cmocka_unit_test(gs_base),	      cmocka_unit_test(fast_programs),
 	};
 
+	const struct CMUnitTest polling[] = {
+	    cmocka_unit_test(polled),
+	    cmocka_unit_test(interrupted_while_polling),
+	    cmocka_unit_test(calls),
+	    cmocka_unit_test(windows),
+	    cmocka_unit_test(memory),
+	    cmocka_unit_test(fault_without_handler),
+	    cmocka_unit_test(signals),
+	    cmocka_unit_test(fp_state),
+	    cmocka_unit_test(kick),
+	    cmocka_unit_test(atomics),
+	    cmocka_unit_test(execs_in_place),
+	    cmocka_unit_test(exec_in_place_leaves_nothing),
+	    cmocka_unit_test(fork_and_wait),
+	    cmocka_unit_test(vforks),
+	    cmocka_unit_test(reads_beside_vforks),
+	    cmocka_unit_test(five_hundred_threads),
+	    cmocka_unit_test(forks_in_threads),
+	    cmocka_unit_test(thousand_forks),
+	    cmocka_unit_test(many_processes),
+	    cmocka_unit_test(fast_registers),
+	    cmocka_unit_test(gs_base),
+	    cmocka_unit_test(fast_programs),
+	    cmocka_unit_test(fast_calls_under_kicks),
+	    cmocka_unit_test(no_kick_is_lost),
+	    cmocka_unit_test(no_interrupt_is_lost),
+	    cmocka_unit_test(killed_from_outside),
+	    cmocka_unit_test(costs),
+	};
+
 	return cmocka_run_group_tests(tests, setup, teardown) +
+	       cmocka_run_group_tests_name("polling", polling, setup_polled, teardown) +
 	       cmocka_run_group_tests_name("old host", old, setup_old, teardown);
 }

@@ -19,6 +19,7 @@
 
 #include <cmocka.h>
 
+#include "base/feature.h"
 #include "platform/filter.h"
 #include "platform/stub/layout.h"
 #include "platform/stub_image.h"
@@ -55,10 +56,17 @@ static int setup(void **state)
 	return site_count >= 3 ? 0 : -1;
 }
 
+static int setup_polled(void **state)
+{
+	mini_force = FEATURE_BIT(POLL);
+	return setup(state);
+}
+
 static int teardown(void **state)
 {
 	(void)state;
 	mini_stop(&mini);
+	mini_force = 0;
 	return 0;
 }
 
@@ -337,5 +345,6 @@ int main(void)
 	    cmocka_unit_test(sentry_is_whole),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, setup, teardown) +
+	       cmocka_run_group_tests_name("polling", tests, setup_polled, teardown);
 }

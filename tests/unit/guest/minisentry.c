@@ -113,18 +113,21 @@ static void broken(void *cookie, const char *why)
 
 static const struct platform_callbacks callbacks = {dead, broken, NULL};
 
+uint64_t mini_force;
+
 void mini_start(struct mini *m, uint32_t spares, uint64_t without)
 {
 	struct platform_config config = {.callbacks = &callbacks,
 					 .copyplans = plans(),
 					 .copyplan_count = G_LAST + 1,
 					 .spare_count = spares,
-					 .without = without};
+					 .without = without,
+					 .force = mini_force};
 	const char *why = "";
 	uint8_t fs[8192];
 	int err;
 
-	features_switch(without, 0);
+	features_switch(without, mini_force);
 	log_setup(2, false, getenv("PLATFORM_DEBUG") ? LOG_DEBUG : LOG_ERROR, "test");
 	if (getenv("PLATFORM_DEBUG"))
 		log_set_channels(LOGC_ALL);

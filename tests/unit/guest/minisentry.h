@@ -45,6 +45,8 @@ struct mini {
 
 /* without: FEATURE_BIT()s. Fails the test if the platform can't be made. */
 void mini_start(struct mini *m, uint32_t spares, uint64_t without);
+/* FEATURE_BIT()s that the next mini_start forces. */
+extern uint64_t mini_force;
 void mini_stop(struct mini *m);
 /* A fresh process that runs a program. The guest is freed when it is dead. */
 struct guest *mini_spawn(struct mini *m, long program, long arg, long arg2);

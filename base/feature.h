@@ -26,8 +26,6 @@ enum feature_kind {
 #define FEATURES(X)                                                                                \
 	X(ADDFD_SEND, "addfd-send", FEATURE_HOST, "5.14",                                          \
 	  "speed: a new process takes one host call more")                                         \
-	X(WAIT_KILLABLE, "wait-killable", FEATURE_HOST, "5.19",                                    \
-	  "speed: a call that a signal interrupts is asked again")                                 \
 	X(SYNC_WAKE_UP, "sync-wake-up", FEATURE_HOST, "6.6", "speed: each call wakes another CPU") \
 	X(FSGSBASE, "fsgsbase", FEATURE_HOST, "5.9",                                               \
 	  "speed: thread pointers take a host call, and patched call sites are not used")          \

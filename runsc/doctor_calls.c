@@ -56,7 +56,6 @@ enum seccomp_step {
 	STEP_ADDFD,
 	STEP_ADDFD_SEND,
 	STEP_CONTINUE,
-	STEP_WAIT_KILLABLE,
 	STEP_SYNC_WAKE_UP,
 	STEP_COUNT,
 };
@@ -100,7 +99,6 @@ static void on_sigsys(int sig)
 static void try_filters(void *shared)
 {
 	struct seccomp_findings *f = shared;
-	int fd;
 
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) {
 		f->err[STEP_FILTER] = -errno;
@@ -113,9 +111,6 @@ static void try_filters(void *shared)
 	signal(SIGSYS, on_sigsys);
 	syscall(STUB_DOORBELL + 1);
 	f->err[STEP_TRAP] = f->trapped ? 0 : -ENOSYS;
-	fd = install(bell_filter, array_count(bell_filter),
-		     SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV);
-	f->err[STEP_WAIT_KILLABLE] = MIN(fd, 0);
 }
 
 /* Rings three times: a descriptor in two steps, a descriptor in one, "go on". */
@@ -212,7 +207,6 @@ static void examine_seccomp(struct doctor_report *r)
 	    {"addfd", "function: the platform notify"},
 	    {"addfd-send", NULL},
 	    {"notification-continue", "function: the platform notify"},
-	    {"wait-killable", NULL},
 	    {"sync-wake-up", NULL},
 	};
 	struct seccomp_findings *f = doctor_shared(sizeof(*f));

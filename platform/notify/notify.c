@@ -14,8 +14,8 @@
  *	PREPARED --order--> ORDERED --HELLO--> STOPPED <--bell / reply--> RUNNING
  *	     any --process reaped, or PORD_EXIT replied--> DEAD
  *
- * A bell may ring twice for one request: a host signal can interrupt it before we received it (and
- * after, on hosts without WAIT_KILLABLE_RECV). So requests carry a number.
+ * A bell may ring twice for one request: a host signal, a debugger or the freezer can interrupt it,
+ * before we received it and after. So requests carry a number.
  *
  *	stub				sentry
  *	request 7, bell
@@ -28,6 +28,10 @@
  *	-- or, having looked too early --
  *	bell 7 again
  *					bell 7 while RUNNING: answers it at once
+ *
+ * WAIT_KILLABLE_RECV (Linux 5.19) would spare the second case, and is not used: a stub whose bell
+ * was received could then be stopped by nobody until its call has ended. SIGSTOP, a debugger that
+ * attaches, and the freezer of cgroups, that is `docker pause`, would wait for a guest's sleep.
  *
  * Before a reply is sent, its descriptors are handed in; if the notification is found gone at that
  * point, the reply is kept and made again with the next bell (struct lost_reply).

@@ -42,7 +42,6 @@ struct child {
 	struct stub_child stub;
 	struct sock_filter filter[LISTENER_FILTER_MAX];
 	int filter_count;
-	unsigned long flags;   /* of the listener's filter */
 	volatile int listener; /* out: a descriptor, valid in the sentry too */
 };
 
@@ -51,11 +50,10 @@ static int install_listener(struct stub_child *stub)
 {
 	struct child *c = container_of(stub, struct child, stub);
 	struct sock_fprog prog = {.len = (unsigned short)c->filter_count, .filter = c->filter};
-	long fd = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, c->flags, &prog);
+	/* Not WAIT_KILLABLE_RECV: see notify.c. */
+	long fd =
+	    syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &prog);
 
-	if (fd < 0 && errno == EINVAL) /* before Linux 5.19 */
-		fd = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER,
-			     &prog);
 	c->listener = (int)fd;
 	stub->failed = "the host refuses a seccomp listener";
 	return (int)fd;
@@ -161,9 +159,6 @@ int notify_boot(struct platform *p, const struct platform_config *config, struct
 	err = probe_host(n, ret_why);
 	if (err < 0)
 		return err;
-	c.flags = SECCOMP_FILTER_FLAG_NEW_LISTENER;
-	if (!(p->without & FEATURE_BIT(WAIT_KILLABLE)))
-		c.flags |= SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
 	*ret_why = "the stub's image can't be made";
 	c.filter_count = filter_build_listener(c.filter, LISTENER_FILTER_MAX);
 	if (c.filter_count < 0)

@@ -9,7 +9,7 @@ import struct
 NUMBERS = {"ptrace": 101, "unshare": 272, "process_vm_readv": 310, "process_vm_writev": 311, "seccomp": 317,
            "memfd_create": 319, "execveat": 322, "pidfd_open": 434, "clone3": 435, "close_range": 436, "openat2": 437,
            "pidfd_getfd": 438, "ioctl": 16, "fsopen": 430}
-SECCOMP_NEW_LISTENER, SECCOMP_WAIT_KILLABLE = 8, 32
+SECCOMP_NEW_LISTENER = 8
 NOTIF_SET_FLAGS = 0x40082104
 
 LD_NR, LD_ARG1 = 0x20, 0x20
@@ -37,7 +37,6 @@ def _program(rules):
 
 
 NO_NOTIFICATION = ("seccomp", errno.EINVAL, "has", SECCOMP_NEW_LISTENER)
-NO_WAIT_KILLABLE = ("seccomp", errno.EINVAL, "has", SECCOMP_WAIT_KILLABLE)
 NO_SYNC_WAKE_UP = ("ioctl", errno.ENOTTY, "is", NOTIF_SET_FLAGS)
 
 

@@ -11,7 +11,7 @@ import sys
 from harness import check, contains, equal, test
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "../lib"))
-from deny import NO_NOTIFICATION, NO_SYNC_WAKE_UP, NO_WAIT_KILLABLE, deny  # noqa: E402
+from deny import NO_NOTIFICATION, NO_SYNC_WAKE_UP, deny  # noqa: E402
 
 LINE = re.compile(r"(\S+) +(yes|no|off|note) +(\S+)(?: +(\S.*))?")
 LOSS = re.compile(r"(speed|isolation|function): \S")
@@ -86,7 +86,7 @@ def calls_that_the_host_lacks(box):
     """One host call at a time fails as on an old kernel."""
     cases = [(("openat2", errno.ENOSYS), "openat2"), (("clone3", errno.ENOSYS), "clone3"),
              (("close_range", errno.ENOSYS), "close-range"), (("pidfd_getfd", errno.ENOSYS), "pidfd-getfd"),
-             (NO_WAIT_KILLABLE, "wait-killable"), (NO_SYNC_WAKE_UP, "sync-wake-up"),
+             (NO_SYNC_WAKE_UP, "sync-wake-up"),
              (("process_vm_readv", errno.EPERM), "process-vm"), (("ptrace", errno.EPERM), "ptrace-sysemu")]
     for rule, name in cases:
         r = box.runsc("doctor", "--format", "json", preexec_fn=deny(rule))

@@ -34,8 +34,7 @@ static int setup_old(void **state)
 {
 	(void)state;
 	mini_start(&mini, 0,
-		   FEATURE_BIT(WAIT_KILLABLE) | FEATURE_BIT(SYNC_WAKE_UP) |
-		       FEATURE_BIT(ADDFD_SEND) | FEATURE_BIT(FSGSBASE));
+		   FEATURE_BIT(SYNC_WAKE_UP) | FEATURE_BIT(ADDFD_SEND) | FEATURE_BIT(FSGSBASE));
 	return 0;
 }
 

@@ -19,14 +19,11 @@
 #include <stddef.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <time.h>
 
 #include "base/compiler.h"
 #include "platform/stub/channel.h"
 #include "platform/stub/layout.h"
-
-#define FUTEX_BARE(op)                                                                             \
-	op, op | FUTEX_PRIVATE_FLAG, op | FUTEX_CLOCK_REALTIME,                                    \
-	    op | FUTEX_PRIVATE_FLAG | FUTEX_CLOCK_REALTIME
 
 /* What a mapping may be; never: hugetlb, locked, growing down, 32-bit, sync. */
 #define MAP_COMMON (MAP_SHARED | MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE | MAP_POPULATE)
@@ -41,12 +38,27 @@ static const struct filter_rule rules[] = {
     {SYS_futex,
      FILTER_ALLOW,
      "futex",
-     "wait and wake on guest memory; other operations take kernel state (PI) or two words",
+     "wait and wake among threads that share memory (PRIVATE); no shared keys, no kernel state "
+     "(PI)",
      {{FILTER_ONE_OF,
        1,
-       16,
-       {FUTEX_BARE(FUTEX_WAIT), FUTEX_BARE(FUTEX_WAKE), FUTEX_BARE(FUTEX_WAIT_BITSET),
-	FUTEX_BARE(FUTEX_WAKE_BITSET)}}}},
+       8,
+       {FUTEX_WAIT | FUTEX_PRIVATE_FLAG, FUTEX_WAKE | FUTEX_PRIVATE_FLAG,
+	FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG,
+	FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG | FUTEX_CLOCK_REALTIME,
+	FUTEX_WAKE_BITSET | FUTEX_PRIVATE_FLAG, FUTEX_REQUEUE | FUTEX_PRIVATE_FLAG,
+	FUTEX_CMP_REQUEUE | FUTEX_PRIVATE_FLAG, FUTEX_WAKE_OP | FUTEX_PRIVATE_FLAG}}}},
+    {449, FILTER_ALLOW, "futex_waitv", "wait for one of several words; it wakes nobody", {{0}}},
+    {SYS_restart_syscall,
+     FILTER_ALLOW,
+     "restart_syscall",
+     "how the host goes on with a timed wait that it has stopped or frozen",
+     {{0}}},
+    {SYS_clock_gettime,
+     FILTER_ALLOW,
+     "clock_gettime",
+     "the time that a futex wait ends at; the vDSO tells any guest the same",
+     {{FILTER_ONE_OF, 0, 1, {CLOCK_MONOTONIC}}}},
     {SYS_sched_yield, FILTER_ALLOW, "sched_yield", "no argument, no state", {{0}}},
     {SYS_mmap,
      FILTER_ALLOW,

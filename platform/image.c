@@ -95,6 +95,7 @@ static int fill_boot(struct platform *p, const struct platform_config *config,
 	boot->fsgsbase = !(config->without & FEATURE_BIT(FSGSBASE)) &&
 			 (getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE_BIT) != 0;
 	p->fsgsbase = boot->fsgsbase;
+	boot->host_futex = platform_host_futex(p);
 	boot->plan_count = p->without & FEATURE_BIT(WINDOWS) ? 0 : config->copyplan_count;
 	/* The image's own descriptor, and the listener's, are still to come. */
 	boot->fd_end = host_has_close_range() ? 0 : host_fd_end(-1) + FDS_TO_COME;

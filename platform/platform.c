@@ -438,6 +438,11 @@ uint64_t platform_fast_entry(const struct platform *p)
 	return p->backend->stub_calls && p->fsgsbase ? STUB_FAST_ENTRY : 0;
 }
 
+bool platform_host_futex(const struct platform *p)
+{
+	return p->backend->stub_calls && !(p->without & FEATURE_BIT(HOST_FUTEX));
+}
+
 /* The memory of a thread or vfork child is the parent's; it gets a slot of its own there. */
 static int prepare_sharing(struct platform_thread *parent, enum platform_clone kind, void *cookie,
 			   struct platform_thread **ret_child)

@@ -293,6 +293,12 @@ uint64_t platform_vdso_code_offset(const struct platform *p); /* of its ELF head
  * address in each guest's memory; 0: this platform, or this host, has none.
  */
 uint64_t platform_fast_entry(const struct platform *p);
+/*
+ * Whether guests' private futexes are waited on and woken in the host: the sentry hears of them
+ * only when a kick ends a wait, by a PEV_CALL with the wait's arguments (and no PEV_KICKED). A
+ * reply with `restart` and no frame makes the same wait again, for what is left of its time.
+ */
+bool platform_host_futex(const struct platform *p);
 
 /* Prepares a child for PORD_CLONE of `parent`, which is STOPPED. 0 or negative errno. */
 int platform_clone_prepare(struct platform_thread *parent, enum platform_clone kind, void *cookie,

@@ -94,8 +94,9 @@ static void make_platform(struct boot *b)
 	b->callbacks = kernel_platform_callbacks;
 	b->callbacks.broken = platform_broken;
 	b->callbacks.broken_cookie = b;
+	if (b->args->options->strace) /* which shows calls that the sentry sees */
+		config.without |= FEATURE_BIT(ANSWERS) | FEATURE_BIT(HOST_FUTEX);
 	err = platform_new(&config, &b->platform, &why);
-
 	if (err)
 		boot_fail(b, SANDBOX_ERROR_OTHER, err, "starting platform %s: %s", name,
 			  why ? why : "unknown reason");
@@ -152,6 +153,7 @@ static void make_kernel(struct boot *b)
 
 	b->kernel = kernel_new(&config);
 	b->kernel->platform = b->platform;
+	b->kernel->host_futex = platform_host_futex(b->platform);
 	b->kernel->limits = limits_of(&b->spec->resources);
 	fs_register_builtin(b->kernel);
 	set_sysctls(b);

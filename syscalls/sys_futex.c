@@ -51,16 +51,17 @@ static int64_t do_wait(struct task *t, const struct sysargs *a, bool bitset_give
 	};
 	bool realtime = op & ABI_FUTEX_CLOCK_REALTIME;
 	uint64_t deadline;
-	int64_t ret;
 	int err;
+	int64_t interrupted = a->arg[3] ? -ERESTART_RESTARTBLOCK : -ERESTARTSYS;
 
 	if (!word.bitset)
 		return -EINVAL;
+	if (word.private && t->kernel->host_futex)
+		return futex_wait_on_host(t, interrupted);
 	err = wait_deadline(t, a->arg[3], !bitset_given, realtime, &deadline);
 	if (err)
 		return err;
-	ret = futex_wait(t, &word, 1, deadline, a->arg[3] ? -ERESTART_RESTARTBLOCK : -ERESTARTSYS);
-	return ret;
+	return futex_wait(t, &word, 1, deadline, interrupted);
 }
 
 static int64_t do_requeue(struct task *t, const struct sysargs *a, bool compare)
@@ -91,6 +92,8 @@ int64_t sys_futex(struct task *t, const struct sysargs *a)
 
 	if (a->arg[0] & 3)
 		return -EINVAL;
+	if (a->arg[0] >= PLATFORM_GUEST_MAX)
+		return -EFAULT;
 	if ((op & ABI_FUTEX_CLOCK_REALTIME) && cmd != ABI_FUTEX_WAIT &&
 	    cmd != ABI_FUTEX_WAIT_BITSET && cmd != ABI_FUTEX_LOCK_PI2)
 		return -ENOSYS;
@@ -173,11 +176,28 @@ int64_t sys_futex_wait(struct task *t, const struct sysargs *a)
 
 	if (!err && (!word.bitset || a->arg[1] >> 32 || a->arg[2] >> 32))
 		err = -EINVAL;
+	if (!err && word.private && t->kernel->host_futex)
+		return futex_wait_on_host(t, -ERESTARTSYS);
 	if (!err)
 		err = futex2_deadline(t, a->arg[4], abi_int(a->arg[5]), &deadline);
 	if (err)
 		return err;
 	return futex_wait(t, &word, 1, deadline, -ERESTARTSYS);
+}
+
+/* All private: the host's. Some: nobody sees all of them. */
+static int64_t wait_words(struct task *t, const struct futex_word *words, uint32_t count,
+			  uint64_t deadline)
+{
+	uint32_t private = 0;
+
+	for (uint32_t i = 0; i < count && t->kernel->host_futex; i++)
+	private += words[i].private;
+	if (!private)
+		return futex_wait(t, words, count, deadline, -ERESTARTSYS);
+	if (private < count)
+		return unsupported(t, EINVAL, "private and shared words at once");
+	return futex_wait_on_host(t, -ERESTARTSYS);
 }
 
 int64_t sys_futex_waitv(struct task *t, const struct sysargs *a)
@@ -209,7 +229,7 @@ int64_t sys_futex_waitv(struct task *t, const struct sysargs *a)
 		};
 	}
 	if (!ret)
-		ret = futex_wait(t, words, count, deadline, -ERESTARTSYS);
+		ret = wait_words(t, words, count, deadline);
 	free(words);
 	free(wv);
 	return ret;

@@ -378,7 +378,7 @@ SYSCALL(445, landlock_add_rule, sys_absent, ABSENT, "Landlock comes with a later
 SYSCALL(446, landlock_restrict_self, sys_absent, ABSENT, "Landlock comes with a later step", R_INT, A_FD, A_HEX)
 SYSCALL(447, memfd_secret, sys_absent, ABSENT, "off by default in Linux too", R_INT, A_HEX)
 SYSCALL(448, process_mrelease, sys_absent, ABSENT, "the host frees the memory of what it kills", R_INT, A_FD, A_HEX)
-SYSCALL(449, futex_waitv, sys_futex_waitv, FULL, "", R_INT, A_IN_STRUCTS(1, sizeof(struct abi_futex_waitv)), A_UINT, A_HEX, A_IN_TIMESPEC, A_CLOCK)
+SYSCALL(449, futex_waitv, sys_futex_waitv, PARTIAL, "not private and shared words in one call", R_INT, A_IN_STRUCTS(1, sizeof(struct abi_futex_waitv)), A_UINT, A_HEX, A_IN_TIMESPEC, A_CLOCK)
 SYSCALL(450, set_mempolicy_home_node, sys_absent, ABSENT, "memory nodes belong to the host", R_INT, A_PTR, A_SIZE, A_SIZE, A_HEX)
 SYSCALL(451, cachestat, sys_absent, ABSENT, "the page cache belongs to the host", R_INT, A_FD, A_PTR, A_PTR, A_HEX)
 SYSCALL(452, fchmodat2, sys_fchmodat2, FULL, "", R_INT, A_DFD, A_PATH, A_MODE, A_AT)

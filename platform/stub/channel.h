@@ -118,8 +118,7 @@ struct channel_fast {
 	_Atomic uint32_t kicked; /* a kick came while the thread was in the stub's text */
 	uint32_t stage;		 /* enum fast_stage */
 	uint32_t by_gs;		 /* gs points here: fast.S may use it on the way out */
-	_Atomic uint32_t asleep; /* waits in the host kernel for another thread of the guest */
-	uint64_t spare[13];
+	uint32_t spare[27];
 };
 
 struct channel {
@@ -166,6 +165,7 @@ struct stub_boot {
 	uint32_t fsgsbase;
 	uint32_t fd_end;      /* without close_range: all descriptors are below; else 0 */
 	uint32_t touch_pages; /* madvise has no MADV_POPULATE_* */
+	uint32_t host_futex;  /* private futexes are the host's */
 	uint32_t filter_count;
 	uint32_t plan_count;
 	uint32_t vdso_part_count;

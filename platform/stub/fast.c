@@ -104,22 +104,29 @@ static uint32_t finish(struct channel *ch)
 	return flags & REPLY_RESTART ? 2 : 0;
 }
 
+static bool is_kicked(struct channel *ch)
+{
+	return atomic_load_explicit(&ch->fast.kicked, memory_order_relaxed);
+}
+
 /* 0: the registers to go on with are in ch->req.regs. 1: trap, to the handler. */
 uint32_t stub_fast_call(struct channel *ch)
 {
+	struct stub_wait wait = {0};
 	uint32_t r;
 
 	ch->fast.stage = FAST_RETURN;
 	do {
-		/* If gs is the guest's from now on, the exit can't use it. */
 		if (stub_local_call(ch, &ch->req.regs))
-			return !stub_gs_ours(ch);
+			return 0;
+		if (stub_futex_waits(&ch->req.regs) && stub_futex_wait(ch, &ch->req.regs, &wait))
+			return 0;
 		ch->req.type = PEV_CALL;
 		ch->req.flags = REQUEST_FAST;
 		stub_fill_windows(ch);
 		stub_call_sentry(ch);
 		r = finish(ch);
-	} while (r == 2 && !atomic_load_explicit(&ch->fast.kicked, memory_order_relaxed));
+	} while (r == 2 && (wait.ready || !is_kicked(ch)));
 	if (r == 2) {
 		ch->req.regs.rip -= 2; /* to the call's instruction */
 		return 0;

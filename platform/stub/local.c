@@ -96,6 +96,9 @@ bool stub_local_call(struct channel *ch, struct platform_regs *r)
 	switch (r->rax) {
 	case SYS_arch_prctl:
 		return arch_prctl(ch, r->rdi, r->rsi, &r->rax);
+	case SYS_futex:
+	case 454: /* futex_wake */
+		return stub_futex_wake(r);
 	default:
 		return false;
 	}

@@ -12,6 +12,8 @@
 #include "platform/stub/stub.h"
 
 #define ENOSYS_	   38
+#define RFLAGS_TF  0x100ul
+#define RFLAGS_DF  0x400ul
 #define RFLAGS_AC  0x40000ul
 #define SPIN_LOOKS 16 /* at the state, between two looks at the clock */
 
@@ -298,6 +300,20 @@ static void kicked(struct channel *ch, struct abi_ucontext *uc, bool own)
 	ch->req.window_count = 0;
 }
 
+/* Out of the handler, onto the fast path, where kicks can come; the registers are in the channel.
+ */
+static void __attribute__((noreturn)) bounce(struct channel *ch, struct abi_ucontext *uc)
+{
+	struct abi_sigcontext *sc = &uc->mcontext;
+
+	ch->fast.by_gs = stub_gs_ours(ch);
+	sc->ip = (uint64_t)stub_fast_bounce;
+	sc->sp = ch->fast.stack_top;
+	sc->di = (uint64_t)ch;
+	sc->flags &= ~(RFLAGS_AC | RFLAGS_DF | RFLAGS_TF);
+	stub_resume((struct abi_rt_sigframe *)((char *)uc - 8));
+}
+
 /* A call by the guest's own instruction. Returns if it is the sentry's to serve. */
 static void trapped(struct channel *ch, struct abi_ucontext *uc)
 {
@@ -308,6 +324,8 @@ static void trapped(struct channel *ch, struct abi_ucontext *uc)
 		uc->mcontext.ax = regs->rax;
 		go_on(ch, uc);
 	}
+	if (stub_futex_waits(regs))
+		bounce(ch, uc);
 	ch->req.type = PEV_CALL;
 	stub_fill_windows(ch);
 }

@@ -81,6 +81,20 @@ void stub_fill_windows(struct channel *ch);
 
 /* local.c: calls that need no sentry. True: served, r->rax is the result. */
 bool stub_local_call(struct channel *ch, struct platform_regs *r);
+/* futex.c: private futexes. */
+struct stub_wait {
+	bool ready;	  /* call and until are filled in */
+	int64_t until[2]; /* a struct timespec, absolute */
+	uint64_t call[7]; /* number and arguments */
+};
+/* Operations that don't sleep. True: served, r->rax is the result. */
+bool stub_futex_wake(struct platform_regs *r);
+/* Whether the call in r is a wait that the host makes; then only the fast path may serve it. */
+bool stub_futex_waits(const struct platform_regs *r);
+/* True: served, r->rax is the result. False: a kick ended it; may be called again, with the same w.
+ */
+bool stub_futex_wait(struct channel *ch, struct platform_regs *r, struct stub_wait *w);
+
 /* gs points at the channel unless the guest uses it. */
 void stub_gs_init(struct channel *ch);
 void stub_gs_reset(struct channel *ch); /* of a new program, which doesn't */

@@ -2,9 +2,11 @@
 /*
  * Futexes.
  *
- * A waiter is an entry in a hash bucket, under a key that says which word is meant: for private
- * ones and for private memory the address space and the address; for shared mappings whatever
- * identifies the word to all who map it (mm_shared_key). A waiter of several words (futex_waitv)
+ * A waiter is an entry in a hash bucket, under a key that says which word is meant: for shared
+ * mappings whatever identifies the word to all who map it (mm_shared_key), for other memory the
+ * address space and the address, and whether the caller said PRIVATE: as in Linux, those that did
+ * and those that didn't do not meet. Where the platform has private ones made by the host
+ * (kernel.host_futex) there are none here. A waiter of several words (futex_waitv)
  *has an entry for each.
  *
  * Linux reads the word under the bucket's lock. Here reading takes a host call, so no lock is held;
@@ -99,13 +101,13 @@ void futex_table_destroy(struct futex_table *ft)
 
 static struct futex_key make_key(struct task *t, uint64_t va, bool private)
 {
-	struct futex_key key = {(uint64_t)(uintptr_t)t->mm, va, false};
+	struct futex_key key = {.shared = false};
 
 	if (!private)
 		key.shared = mm_shared_key(t->mm, va, &key.object, &key.offset);
 	if (!key.shared) {
 		key.object = (uint64_t)(uintptr_t)t->mm;
-		key.offset = va;
+		key.offset = va | !private; /* va is a multiple of 4 */
 	}
 	return key;
 }
@@ -251,6 +253,12 @@ int64_t futex_wait(struct task *t, const struct futex_word *words, uint32_t coun
 	return ret == SYS_BLOCKED ? ret : finish(t, ret);
 }
 
+int64_t futex_wait_on_host(struct task *t, int64_t interrupted)
+{
+	t->call.on_host = true;
+	return interrupted;
+}
+
 /* ---- waking ---- */
 
 static uint32_t wake_locked(struct futex_bucket *b, const struct futex_key *key, uint32_t max,
@@ -292,14 +300,7 @@ int64_t futex_wake(struct task *t, uint64_t va, bool private, uint32_t max, uint
 
 void futex_wake_address(struct task *t, uint64_t va, uint32_t max)
 {
-	struct futex_key key = make_key(t, va, true);
-	bool shared;
-
-	wake_key(t, &key, max, ~0u);
-	key = make_key(t, va, false);
-	shared = key.shared;
-	if (shared)
-		wake_key(t, &key, max, ~0u);
+	futex_wake(t, va, false, max, ~0u);
 }
 
 /* Both locks held. */

@@ -50,6 +50,7 @@ struct kernel {
 	const struct syscall_entry *table; /* [I] */
 	uint32_t table_count;		   /* [I] */
 	bool strace, strict;		   /* [I] */
+	bool host_futex;		   /* [I] platform_host_futex */
 	const struct syscall_trace *trace; /* [I] NULL: off */
 
 	struct mutex tasks_lock;   /* RANK_TASKS: everything marked [T] */

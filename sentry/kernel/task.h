@@ -127,6 +127,8 @@ struct task_call {
 	uint64_t deadline; /* ns monotonic, TIME_NEVER if none; valid if deadline_set */
 	bool deadline_set;
 	bool restarted; /* this is not the handler's first run for the call */
+	/* To be made again, it goes back to the stub: a wait in the host (platform_host_futex). */
+	bool on_host;
 };
 
 /* What a clone child begins with. */

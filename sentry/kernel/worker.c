@@ -286,14 +286,20 @@ static enum signal_verdict next_signal(struct task *t, int64_t ret)
 static bool return_to_guest(struct task *t, int64_t ret)
 {
 	for (;;) {
-		enum signal_verdict v = must_exit(t) ? SIGV_EXIT : next_signal(t, ret);
+		enum signal_verdict v;
 
+		if (t->call.on_host && !t->reply.frame)
+			t->reply.restart = false;
+		v = must_exit(t) ? SIGV_EXIT : next_signal(t, ret);
 		if (v == SIGV_EXIT) {
 			exit_now(t);
 			return false;
 		}
-		if (v == SIGV_RERUN)
-			return true;
+		if (v == SIGV_RERUN) {
+			if (!t->call.on_host)
+				return true;
+			t->reply.restart = true;
+		}
 		if (v == SIGV_STOPPED) {
 			if (park(t, ret))
 				return false;

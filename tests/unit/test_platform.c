@@ -18,7 +18,8 @@
 #include "base/feature.h"
 #include "tests/unit/guest/minisentry.h"
 
-#define KICKED_ROUNDS 4000
+#define KICKED_ROUNDS	 4000
+#define PING_PONG_ROUNDS 20000
 
 static struct mini mini;
 
@@ -136,19 +137,40 @@ static void *pelt(void *arg)
 	return NULL;
 }
 
+static void run_pelted(struct pelter *p, long program, long arg)
+{
+	pthread_t thread;
+
+	assert_int_equal(pthread_create(&thread, NULL, pelt, p), 0);
+	assert_int_equal(run(program, arg), 0);
+	atomic_store(&p->end, true);
+	pthread_join(thread, NULL);
+}
+
+/* Waits in the host that kicks interrupt all the time go on. */
+static void waits_under_kicks(void **state)
+{
+	for (int fast = 0; fast < 2; fast++) {
+		struct pelter p = {0};
+
+		(void)state;
+		mini.interrupted_waits = 0;
+		run_pelted(&p, P_PING_PONG | (fast ? P_FASTLY : 0), PING_PONG_ROUNDS);
+		printf("%llu kicks given, %u waits interrupted\n", (unsigned long long)p.kicks,
+		       mini.interrupted_waits);
+		assert_true(mini.interrupted_waits > 0);
+	}
+}
+
 static void fast_calls_under_kicks(void **state)
 {
 	struct pelter p = {0};
-	pthread_t thread;
 	uint64_t calls;
 	struct platform_stats before, after;
 
 	(void)state;
 	platform_get_stats(mini.p, &before);
-	assert_int_equal(pthread_create(&thread, NULL, pelt, &p), 0);
-	assert_int_equal(run(P_KICKED | P_FASTLY, KICKED_ROUNDS), 0);
-	atomic_store(&p.end, true);
-	pthread_join(thread, NULL);
+	run_pelted(&p, P_KICKED | P_FASTLY, KICKED_ROUNDS);
 	platform_get_stats(mini.p, &after);
 	calls = after.fast_calls - before.fast_calls;
 	printf("%llu kicks given, %llu taken, %llu fast calls of %llu\n",
@@ -358,6 +380,8 @@ static void costs(void **state)
 	       (unsigned long long)call, (unsigned long long)forks,
 	       (unsigned long long)native_fork_ns(200), (unsigned long long)execs);
 	printf("call from a rewritten site %llu ns\n", cost_ns(P_BENCH | P_FASTLY, 20000, 0));
+	printf("futex turns, rewritten %llu ns, trapped %llu ns\n",
+	       cost_ns(P_PING_PONG | P_FASTLY, 20000, 0), cost_ns(P_PING_PONG, 20000, 0));
 	printf("mmap anonymous %llu ns, of a file %llu ns\n", cost_ns(P_BENCH_MMAP, 2000, 0),
 	       cost_ns(P_BENCH_MMAP, 2000, 1));
 	printf("doorbells %llu calls %llu vm_reads %llu addfds %llu\n",
@@ -432,6 +456,7 @@ int main(void)
 	    cmocka_unit_test(gs_base),
 	    cmocka_unit_test(fast_programs),
 	    cmocka_unit_test(fast_calls_under_kicks),
+	    cmocka_unit_test(waits_under_kicks),
 	    cmocka_unit_test(no_kick_is_lost),
 	    cmocka_unit_test(no_interrupt_is_lost),
 	    cmocka_unit_test(killed_from_outside),

@@ -512,6 +512,43 @@ static void p_kicked(long rounds)
 	EXPECT(counter == 4);
 }
 
+#define FUTEX_WAIT_PRIVATE 128
+#define FUTEX_WAKE_PRIVATE 129
+
+static uint32_t turn_of[2];
+
+/* Waits for its turn, gives it to the other. */
+static void take_turns(long me, long rounds)
+{
+	uint32_t *mine = &turn_of[me], *other = &turn_of[!me];
+
+	for (long i = 0; i < rounds; i++) {
+		while (!__atomic_exchange_n(mine, 0, __ATOMIC_SEQ_CST)) {
+			long r = CALL(202, mine, FUTEX_WAIT_PRIVATE, 0, 0, 0);
+
+			if (r != 0 && r != -11)
+				CALL(G_DONE, __LINE__);
+		}
+		__atomic_store_n(other, 1, __ATOMIC_SEQ_CST);
+		if (CALL(202, other, FUTEX_WAKE_PRIVATE, 1) < 0)
+			CALL(G_DONE, __LINE__);
+	}
+}
+
+static void pong(long rounds)
+{
+	take_turns(1, rounds);
+	CALL(G_EXIT);
+}
+
+static void p_ping_pong(long rounds)
+{
+	turn_of[0] = 1;
+	EXPECT(CALL(G_THREAD, pong, rounds, stack_top(7)) > 0);
+	take_turns(0, rounds);
+	EXPECT(CALL(G_WAIT, 1) == 0);
+}
+
 static void p_bench(long count)
 {
 	for (long i = 0; i < count; i++)
@@ -811,6 +848,8 @@ static void run(long program, long arg, long arg2)
 		return p_execs(arg);
 	case P_EXEC_LEAVER:
 		return p_exec_leaver(arg, arg2);
+	case P_PING_PONG:
+		return p_ping_pong(arg);
 	case P_GARBAGE:
 		EXPECT(CALL(G_THREAD, arg ? scribbler : thread_main, 0, stack_top(0)) > 0);
 		return p_garbage();

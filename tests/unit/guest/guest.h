@@ -64,10 +64,12 @@ enum guest_program {
 	P_VSYSCALL,
 	P_FAST_REGS,
 	P_GS,
-	P_KICKED,  /* (rounds of each thread) */
+
 	P_EXEC,	   /* (next program, its argument): leaves marks where it may */
 	P_INSPECT, /* looks for marks */
 	P_EXECS,   /* (count): execs itself so often */
+
+	P_PING_PONG, /* (rounds): two threads, private futexes */
 	/* hostile */
 	P_GARBAGE,	 /* (1: from another thread, all the time) */
 	P_STUB_SYSCALLS, /* (number of the call, the instruction's address) */

@@ -487,6 +487,9 @@ static void call(struct mini *m, struct guest *g, const struct platform_event *e
 		return platform_reply(g->pt, &(struct platform_reply){.restart = g->restarted,
 								      .set_ret = !g->restarted,
 								      .ret = 7});
+	case 202: /* a futex wait of the host, ended by a kick */
+		m->interrupted_waits++;
+		return platform_reply(g->pt, &(struct platform_reply){.restart = true});
 	case 96:
 		return reply_ret(g, 12345);
 	default:

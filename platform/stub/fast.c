@@ -109,6 +109,13 @@ static bool is_kicked(struct channel *ch)
 	return atomic_load_explicit(&ch->fast.kicked, memory_order_relaxed);
 }
 
+/* Back to the guest, to the call's instruction. */
+static uint32_t again_by_trap(struct channel *ch)
+{
+	ch->req.regs.rip -= 2;
+	return 0;
+}
+
 /* 0: the registers to go on with are in ch->req.regs. 1: trap, to the handler. */
 uint32_t stub_fast_call(struct channel *ch)
 {
@@ -116,6 +123,8 @@ uint32_t stub_fast_call(struct channel *ch)
 	uint32_t r;
 
 	ch->fast.stage = FAST_RETURN;
+	if (stub_changes_gs(&ch->req.regs))
+		return again_by_trap(ch); /* the way out needs gs */
 	do {
 		if (stub_local_call(ch, &ch->req.regs))
 			return 0;
@@ -127,9 +136,5 @@ uint32_t stub_fast_call(struct channel *ch)
 		stub_call_sentry(ch);
 		r = finish(ch);
 	} while (r == 2 && (wait.ready || !is_kicked(ch)));
-	if (r == 2) {
-		ch->req.regs.rip -= 2; /* to the call's instruction */
-		return 0;
-	}
-	return r;
+	return r == 2 ? again_by_trap(ch) : r;
 }

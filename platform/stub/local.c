@@ -63,6 +63,11 @@ static uint64_t put_base(uint64_t va, uint64_t base)
 	return stub_copy((void *)va, &base, sizeof(base)) ? (uint64_t)STUB_EFAULT : 0;
 }
 
+bool stub_changes_gs(const struct platform_regs *r)
+{
+	return r->rax == SYS_arch_prctl && r->rdi == ARCH_SET_GS_;
+}
+
 /* True: one of the four. */
 static bool arch_prctl(struct channel *ch, uint64_t code, uint64_t arg, uint64_t *ret)
 {

@@ -95,6 +95,8 @@ bool stub_futex_waits(const struct platform_regs *r);
  */
 bool stub_futex_wait(struct channel *ch, struct platform_regs *r, struct stub_wait *w);
 
+/* The call in r may make gs the guest's. */
+bool stub_changes_gs(const struct platform_regs *r);
 /* gs points at the channel unless the guest uses it. */
 void stub_gs_init(struct channel *ch);
 void stub_gs_reset(struct channel *ch); /* of a new program, which doesn't */

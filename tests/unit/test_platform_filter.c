@@ -196,8 +196,9 @@ static void arguments_are_checked(void **state)
 
 static void private_futexes_only(void **state)
 {
-	static const int good[] = {FUTEX_WAIT,	  FUTEX_WAKE,	     FUTEX_WAIT_BITSET,
-				   FUTEX_WAKE_BITSET, FUTEX_REQUEUE, FUTEX_CMP_REQUEUE,
+	static const int good[] = {FUTEX_WAIT,	      FUTEX_WAKE,
+				   FUTEX_WAIT_BITSET, FUTEX_WAKE_BITSET,
+				   FUTEX_REQUEUE,     FUTEX_CMP_REQUEUE,
 				   FUTEX_WAKE_OP,     FUTEX_WAIT_BITSET | FUTEX_CLOCK_REALTIME};
 
 	(void)state;

@@ -64,11 +64,10 @@ enum guest_program {
 	P_VSYSCALL,
 	P_FAST_REGS,
 	P_GS,
-
-	P_EXEC,	   /* (next program, its argument): leaves marks where it may */
-	P_INSPECT, /* looks for marks */
-	P_EXECS,   /* (count): execs itself so often */
-
+	P_KICKED,    /* (rounds of each thread) */
+	P_EXEC,	     /* (next program, its argument): leaves marks where it may */
+	P_INSPECT,   /* looks for marks */
+	P_EXECS,     /* (count): execs itself so often */
 	P_PING_PONG, /* (rounds): two threads, private futexes */
 	/* hostile */
 	P_GARBAGE,	 /* (1: from another thread, all the time) */

@@ -254,6 +254,7 @@ struct abi_fpx_sw_bytes {
 	uint32_t padding[7];
 };
 ABI_SIZE(struct abi_fpx_sw_bytes, 48);
+#define ABI_XFEATURE_PKRU	  0x200u
 #define ABI_FP_XSTATE_MAGIC1	  0x46505853u
 #define ABI_FP_XSTATE_MAGIC2	  0x46505845u /* the word after the xsave area */
 #define ABI_FP_XSTATE_MAGIC2_SIZE 4

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The stub's image: its ELF file with the boot block filled in, as a sealed memfd. */
+#include <cpuid.h>
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -82,6 +83,23 @@ static const Elf64_Phdr *find_segment(const uint8_t *elf, uint64_t va)
 	return NULL;
 }
 
+/*
+ * The rights to protection keys that the host gives to programs it starts (it reserves all but key
+ * 0), and where they are in a signal frame. The register's own initial value would grant all.
+ */
+static void find_pkru(struct stub_boot *boot)
+{
+	uint32_t a, b, c, d;
+
+	if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(c & 1u << 4 /* OSPKE */))
+		return;
+	__asm__ volatile(".byte 0x0f, 0x01, 0xee" /* rdpkru */
+			 : "=a"(boot->pkru), "=d"(d)
+			 : "c"(0));
+	if (__get_cpuid_count(13, 9, &a, &b, &c, &d))
+		boot->pkru_offset = b;
+}
+
 static int fill_boot(struct platform *p, const struct platform_config *config,
 		     struct stub_boot *boot, uint64_t text_size, uint64_t token)
 {
@@ -96,6 +114,7 @@ static int fill_boot(struct platform *p, const struct platform_config *config,
 			 (getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE_BIT) != 0;
 	p->fsgsbase = boot->fsgsbase;
 	boot->host_futex = platform_host_futex(p);
+	find_pkru(boot);
 	boot->plan_count = p->without & FEATURE_BIT(WINDOWS) ? 0 : config->copyplan_count;
 	/* The image's own descriptor, and the listener's, are still to come. */
 	boot->fd_end = host_has_close_range() ? 0 : host_fd_end(-1) + FDS_TO_COME;

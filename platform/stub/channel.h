@@ -166,6 +166,8 @@ struct stub_boot {
 	uint32_t fd_end;      /* without close_range: all descriptors are below; else 0 */
 	uint32_t touch_pages; /* madvise has no MADV_POPULATE_* */
 	uint32_t host_futex;  /* private futexes are the host's */
+	uint32_t pkru,
+	    pkru_offset; /* rights of a fresh thread, in its xsave area; 0: no such CPU */
 	uint32_t filter_count;
 	uint32_t plan_count;
 	uint32_t vdso_part_count;

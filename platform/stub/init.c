@@ -131,6 +131,20 @@ void stub_init_late(uint64_t vdso)
 	stub_init_trap();
 }
 
+/* xstate_bv: all in its initial configuration but the rights to protection keys (find_pkru). */
+static void initial_xstate(uint8_t *fp)
+{
+	struct abi_fpx_sw_bytes *sw = (struct abi_fpx_sw_bytes *)(fp + ABI_FPX_SW_OFFSET);
+	uint64_t *present = (uint64_t *)(fp + ABI_FXSAVE_SIZE);
+
+	*present = 0;
+	if (!stub_boot.pkru_offset || !(sw->xfeatures & ABI_XFEATURE_PKRU) ||
+	    stub_boot.pkru_offset + 4 > sw->xstate_size)
+		return;
+	*present = ABI_XFEATURE_PKRU;
+	*(uint32_t *)(fp + stub_boot.pkru_offset) = stub_boot.pkru;
+}
+
 /* The FP state of a program that has just been exec'd: everything in its initial configuration. */
 void stub_initial_fp(struct abi_ucontext *uc)
 {
@@ -145,5 +159,5 @@ void stub_initial_fp(struct abi_ucontext *uc)
 	for (uint32_t i = 32; i < ABI_FPX_SW_OFFSET; i += 8)
 		*(volatile uint64_t *)(fp + i) = 0;
 	if (((struct abi_fpx_sw_bytes *)(fp + ABI_FPX_SW_OFFSET))->magic1 == ABI_FP_XSTATE_MAGIC1)
-		*(uint64_t *)(fp + ABI_FXSAVE_SIZE) = 0; /* xstate_bv: all initial */
+		initial_xstate(fp);
 }

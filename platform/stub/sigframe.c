@@ -154,7 +154,9 @@ static int pop_fp(uint64_t guest_fp, struct abi_ucontext *uc)
 				 size - ABI_FXSAVE_SIZE)
 			   ? STUB_EFAULT
 			   : 0;
-	*(uint64_t *)(own + ABI_FXSAVE_SIZE) = 3; /* only the legacy state: x87 and SSE */
+	/* Only the legacy state: x87 and SSE. Rights to protection keys stay. */
+	*(uint64_t *)(own + ABI_FXSAVE_SIZE) &= ABI_XFEATURE_PKRU;
+	*(uint64_t *)(own + ABI_FXSAVE_SIZE) |= 3;
 	return 0;
 }
 

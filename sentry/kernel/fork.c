@@ -175,9 +175,23 @@ static void copy_task(struct task *child, struct task *t, const struct clone_par
 static void copy_resources(struct task *child, struct task *t, uint64_t flags)
 {
 	child->mm = flags & ABI_CLONE_VM ? mm_get(t->mm) : mm_dup(t->mm);
+	if (!(flags & ABI_CLONE_VM))
+		child->forked_from = mm_get(t->mm);
 	mm_user_added(child->mm);
 	child->files = flags & ABI_CLONE_FILES ? files_get(t->files) : files_dup(t->files);
 	child->fs = flags & ABI_CLONE_FS ? fs_context_get(t->fs) : fs_context_dup(t->fs);
+}
+
+/* The child lives, or never will: its parent's memory needs not be as it was any more. */
+static void fork_over(struct task *child)
+{
+	struct mm *from = child->forked_from;
+
+	if (!from)
+		return;
+	child->forked_from = NULL;
+	mm_fork_over(from);
+	mm_put(from);
 }
 
 void task_drop_resources(struct task *t)
@@ -191,6 +205,7 @@ void task_drop_resources(struct task *t)
 	t->fs = NULL;
 	t->mm = NULL;
 	mutex_unlock(&t->kernel->tasks_lock);
+	fork_over(t);
 	if (files)
 		files_put(files);
 	if (fs)
@@ -416,8 +431,11 @@ int64_t task_clone(struct task *t, const struct clone_params *p)
 			return ret;
 	}
 	err = make_child(t, p, &child);
-	if (err)
+	if (err) {
+		if (clone_kind(p->flags) == PCLONE_FORK)
+			mm_fork_over(t->mm);
 		return err;
+	}
 	err = link_child(child, t, p);
 	if (err) {
 		discard_child(child);
@@ -502,6 +520,7 @@ static int64_t child_started(struct task *t)
 {
 	struct task_start *s = &t->start;
 
+	fork_over(t);
 	t->reply.set_regs = true;
 	t->reply.regs = s->regs;
 	if (s->set_fs_base) {

@@ -15,6 +15,7 @@
 #include "sentry/kernel/kernel_internal.h"
 #include "sentry/kernel/lockorder.h"
 #include "sentry/kernel/timer.h"
+#include "sentry/mm/patch.h"
 #include "sentry/net/unix.h"
 #include "sentry/vfs/vfs.h"
 
@@ -75,11 +76,13 @@ struct kernel *kernel_new(const struct kernel_config *config)
 	k->futexes = futex_table_new();
 	k->unix_sockets = unix_table_new();
 	k->vfs = vfs_new(k);
+	k->patches = patch_cache_new();
 	return k;
 }
 
 void kernel_destroy(struct kernel *k)
 {
+	patch_cache_destroy(k->patches);
 	vfs_destroy(k->vfs);
 	unix_table_destroy(k->unix_sockets);
 	futex_table_destroy(k->futexes);

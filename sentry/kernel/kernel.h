@@ -18,6 +18,7 @@
 struct devices;
 struct futex_table;
 struct hostpolls;
+struct patch_cache;
 struct platform;
 struct platform_callbacks;
 struct sandbox_limits;
@@ -69,6 +70,7 @@ struct kernel {
 	struct futex_table *futexes;	 /* [I] */
 	struct hostpolls *hostpolls;	 /* [I] hostpoll.h */
 	struct unix_table *unix_sockets; /* [I] net/unix.h */
+	struct patch_cache *patches;	 /* [I] mm/patch.h; NULL: off */
 	struct devices *devices; /* [I] fs/devtmpfs: console, devpts; made by fs_register_builtin */
 	struct setting *sysctls; /* [I] fs/proc/sysctl.c: what the configuration set */
 	const struct sandbox_limits *limits; /* [I] fs/builtin.h; NULL: none known */

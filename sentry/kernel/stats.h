@@ -22,7 +22,12 @@ struct strbuf;
 	X(dcache_negative_hits, "names that the dentry cache knows to be absent")                  \
 	X(dcache_misses, "names that a file system was asked for")                                 \
 	X(file_reads, "reads of host files by a host call")                                        \
-	X(file_writes, "writes of host files")
+	X(file_writes, "writes of host files")                                                     \
+	X(patch_files, "files whose text was analysed for call sites")                             \
+	X(patch_maps, "mappings of text that were patched from the beginning")                     \
+	X(patch_exchanges, "mappings of text that were patched while they ran")                    \
+	X(patch_reverts, "mappings whose original text was put back")                              \
+	X(patch_redirects, "threads that arrived inside a rewritten call site")
 
 enum sentry_counter {
 	STAT_CALLS = STATS_LOCK_RANKS, /* a counter for each call number */

@@ -65,6 +65,7 @@ void task_put(struct task *t)
 	free(t->trace_line);
 	free(t->memops);
 	free(t->sigframe);
+	patch_task_destroy(t);
 	free(t->affinity);
 	tg_put(t->tg);
 	object_count(OBJ_TASK, -1);

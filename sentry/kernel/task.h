@@ -52,6 +52,7 @@
 #include "sentry/kernel/signal.h"
 #include "sentry/kernel/timer.h"
 #include "sentry/kernel/waitqueue.h"
+#include "sentry/mm/patch.h"
 
 struct cpu_itimer;
 struct cred;
@@ -182,6 +183,9 @@ struct task {
 	const struct cred *cred; /* changed by the task itself under [T], read by it freely */
 	struct mm *mm;		 /* [t] for the task, [T] for others */
 	bool mm_op_pending;	 /* [t] mm_ops_end has something to look at */
+	struct mm
+	    *forked_from; /* [t] until it has started: waits for it (mm_fork_over); reference */
+	struct patch_task patch; /* [t] */
 	struct files *files;	 /* as mm */
 	struct fs_context *fs;	 /* as mm */
 

@@ -181,6 +181,7 @@ static void call_begin(struct task *t)
 	t->call_active = true;
 	stat_count_call(t->call.nr);
 	atomic_fetch_add_explicit(&t->call_count, 1, memory_order_relaxed);
+	patch_count_call(t);
 	if (unlikely(t->kernel->trace)) {
 		struct sysargs a = call_args(t);
 
@@ -229,6 +230,7 @@ static void exit_now(struct task *t)
 	task_wait_clear(t);
 	task_call_end(t);
 	mm_ops_end(t);
+	patch_settled(t);
 	task_exit(t);
 }
 
@@ -312,6 +314,7 @@ static bool return_to_guest(struct task *t, int64_t ret)
 		if (t->call_active)
 			call_finished(t, ret);
 		t->await = AWAIT_REPLY;
+		patch_before_reply(t);
 		if (!t->reply.report)
 			mm_ops_end(t);
 		if (send_reply(t))
@@ -426,6 +429,8 @@ static void handle_report(struct task *t)
 	case PREP_DONE:
 		break;
 	case PREP_MEMOP:
+		if (patch_failed(t, r->memop_index))
+			break;
 		t->reply.set_ret = true;
 		t->reply.ret = mm_ops_failed(t, r->memop_index, r->error);
 		break;
@@ -437,6 +442,7 @@ static void handle_report(struct task *t)
 		signal_frame_failed(t);
 		break;
 	}
+	patch_settled(t);
 	mm_ops_end(t);
 	handler_done(t, 0);
 }
@@ -458,6 +464,8 @@ static void handle_event(struct task *t)
 		ret = run_handler(t);
 		break;
 	case PEV_FAULT:
+		if (patch_fault(t))
+			break;
 		signal_fault(t, &t->event.fault);
 		break;
 	case PEV_STARTED:
@@ -467,6 +475,7 @@ static void handle_event(struct task *t)
 		handle_report(t);
 		return;
 	case PEV_KICKED:
+		patch_stopped(t);
 		break;
 	}
 	handler_done(t, ret);
@@ -509,6 +518,7 @@ static void dispatch(const struct platform_event *ev)
 		handle_event(t);
 	}
 	task_put(t);
+	patch_after_reply();
 }
 
 /* Runs one task that was woken. */

@@ -24,6 +24,7 @@
 #include "platform/platform.h"
 #include "sentry/loader/loader_internal.h"
 #include "sentry/mm/mm.h"
+#include "sentry/mm/patch.h"
 #include "sentry/vfs/vfs.h"
 
 #define PHDRS_SIZE_MAX 65536u /* load_elf_phdrs */
@@ -355,6 +356,28 @@ static int map_segment(struct elf_file *e, const struct abi_elf64_phdr *p, struc
 	return err;
 }
 
+/* Text whose call sites are rewritten goes over the file's own. */
+static int use_patched_text(struct elf_file *e, const struct abi_elf64_phdr *p,
+			    struct exec_image *image, unsigned index)
+{
+	uint64_t start = PAGE_ALIGN_DOWN(e->bias + p->vaddr);
+	uint64_t end = PAGE_ALIGN_UP(e->bias + p->vaddr + p->filesz);
+	struct memop ops[PATCH_MEMOPS_MAX];
+	uint32_t count;
+	int fd, err = 0;
+
+	if (segment_prot(p->flags) != (ABI_PROT_READ | ABI_PROT_EXEC) || !p->filesz)
+		return 0;
+	fd = segment_fd(e, ABI_PROT_READ | ABI_PROT_EXEC, image, index);
+	if (fd < 0)
+		return fd;
+	count = patch_new_text(image->mm, e->file, fd, start, end - start,
+			       PAGE_ALIGN_DOWN(p->offset), ops);
+	for (uint32_t i = 0; i < count && !err; i++)
+		err = image_add_memop(image, &ops[i]);
+	return err;
+}
+
 /* For /proc: the extent of code and of data, as Linux counts them. */
 static void note_extent(struct elf_file *e, const struct abi_elf64_phdr *p)
 {
@@ -389,5 +412,8 @@ int elf_map(struct elf_file *e, uint64_t bias, struct exec_image *image, unsigne
 		err = map_segment(e, p, image, index);
 		note_extent(e, p);
 	}
+	for (unsigned i = 0; i < e->header.phnum && !err; i++)
+		if (e->phdrs[i].type == ABI_PT_LOAD)
+			err = use_patched_text(e, &e->phdrs[i], image, index);
 	return err;
 }

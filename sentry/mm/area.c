@@ -163,6 +163,7 @@ static void join_at(struct mm *mm, uint64_t va)
 	if (!continues(a, b))
 		return;
 	a->v.end = b->v.end;
+	a->was_writable |= b->was_writable;
 	area_put(b); /* never the last reference: a has the same */
 	vma_remove(&mm->vmas, upper);
 	vma_resized(&mm->vmas, lower);
@@ -243,7 +244,7 @@ uint64_t mm_mapped_in(struct mm *mm, uint64_t start, uint64_t end)
 
 /* ---- operations under way, and undo ---- */
 
-static bool op_over(const struct mm_op *op)
+bool op_over(const struct mm_op *op)
 {
 	return atomic_load(&op->task->call_count) != op->call_count ||
 	       (atomic_load(&op->task->state) & TASK_STATE_MASK) == TASK_DEAD;
@@ -375,8 +376,12 @@ static struct mm_op *op_of(struct mm *mm, const struct task *t)
 
 int64_t mm_ops_begin(struct task *t)
 {
-	(void)t;
-	return 0;
+	return mm_patches_fork(t);
+}
+
+void mm_fork_over(struct mm *mm)
+{
+	mm_patches_forked(mm);
 }
 
 /* Called with each reply: lets go of what the task's earlier operation kept. */
@@ -403,6 +408,7 @@ int64_t mm_ops_failed(struct task *t, uint32_t index, int error)
 	if (!mm)
 		return error;
 	mutex_lock(&mm->lock);
+	mm_patches_undo(t);
 	op = op_of(mm, t);
 	if (op && !op_over(op)) {
 		if (op->is_brk)

@@ -40,6 +40,7 @@ int64_t mm_check_mapped(struct mm *mm, uint64_t start, uint64_t end)
 static void set_prot(struct vm_area *a, uint64_t prot)
 {
 	a->v.prot = (uint32_t)prot;
+	a->was_writable |= prot & ABI_PROT_WRITE;
 }
 
 /* How far the change may go from start: up to a hole or to an area that doesn't allow it. */
@@ -76,7 +77,9 @@ static int64_t protect(struct task *t, struct mm_op *op, uint64_t start, uint64_
 
 	if (t->mm->vmas.count + 2 > MM_VMAS_MAX)
 		return -ENOMEM;
-	err = task_add_memop(t, &m);
+	err = mm_patches_changing(t, start, end);
+	if (!err)
+		err = task_add_memop(t, &m);
 	if (err)
 		return err;
 	op_save(t->mm, op, start, end);
@@ -117,7 +120,8 @@ int64_t mm_mprotect(struct task *t, uint64_t addr, uint64_t size, uint64_t prot)
 	prot &= PROT_ALL;
 	op = op_start(t);
 	size += addr; /* the end */
-	if (grows)
+	ret = mm_patches_wait(t);
+	if (!ret && grows)
 		ret = grows_start(t->mm, addr, &addr);
 	if (ret)
 		return op_finish(t, op, false, ret);
@@ -242,8 +246,12 @@ static int64_t move_to(struct task *t, struct mm_op *op, const struct remap *r,
 		       const struct vm_area *a, uint64_t to)
 {
 	struct vm_area moved = moved_area(a, r, to);
-	int err = add_remap_memop(t, r, to);
+	int err = mm_patches_unmapping(t, to, to + r->new_size);
 
+	if (!err)
+		err = mm_patches_yield(t, to, to + r->new_size);
+	if (!err)
+		err = add_remap_memop(t, r, to);
 	if (err)
 		return err;
 	area_get(&moved);
@@ -263,9 +271,11 @@ static bool room_behind(struct mm *mm, struct task *t, const struct remap *r,
 			const struct vm_area *a)
 {
 	uint64_t start = r->addr + r->old_size, end = r->addr + r->new_size;
+	uint64_t kept_start, kept_end;
 
 	return a->v.end == start && end <= PLATFORM_GUEST_MAX && !vma_any(&mm->vmas, start, end) &&
-	       !op_conflict(mm, t, start, end);
+	       !op_conflict(mm, t, start, end) &&
+	       !mm_patches_keep(mm, start, end, &kept_start, &kept_end);
 }
 
 static int64_t shrink(struct task *t, struct mm_op *op, const struct remap *r)
@@ -323,7 +333,11 @@ int64_t mm_mremap(struct task *t, uint64_t addr, uint64_t old_size, uint64_t new
 	if (ret)
 		return ret;
 	op = op_start(t);
-	ret = remap_locked(t, op, &r);
+	ret = mm_patches_wait(t);
+	if (!ret)
+		ret = mm_patches_changing(t, r.addr, r.addr + MAX(r.old_size, PAGE_SIZE));
+	if (!ret)
+		ret = remap_locked(t, op, &r);
 	return op_finish(t, op, ret >= 0 && op->saved_count, ret);
 }
 

@@ -30,17 +30,30 @@
 
 /* ---- where ---- */
 
-/* Like vma_find_down, but keeps away from what other threads are still giving up. */
+/* Whether the range isn't to be had: other threads are still giving it up, or it is kept. */
+static bool out_of_bounds(const struct mm *mm, const struct task *t, uint64_t start, uint64_t end,
+			  uint64_t *ret_start, uint64_t *ret_end)
+{
+	const struct mm_op *op = op_conflict(mm, t, start, end);
+
+	if (!op)
+		return mm_patches_keep(mm, start, end, ret_start, ret_end);
+	*ret_start = op->freed_start;
+	*ret_end = op->freed_end;
+	return true;
+}
+
+/* Like vma_find_down, but keeps away from what is out of bounds. */
 static uint64_t find_down(struct mm *mm, struct task *t, uint64_t size, uint64_t align,
 			  uint64_t low, uint64_t high)
 {
 	for (;;) {
 		uint64_t at = vma_find_down(&mm->vmas, size, align, low, high);
-		const struct mm_op *op = at ? op_conflict(mm, t, at, at + size) : NULL;
+		uint64_t start, end;
 
-		if (!op)
+		if (!at || !out_of_bounds(mm, t, at, at + size, &start, &end))
 			return at;
-		high = op->freed_start; /* below at + size, so this ends */
+		high = start; /* below at + size, so this ends */
 	}
 }
 
@@ -48,17 +61,20 @@ static uint64_t find_up(struct mm *mm, struct task *t, uint64_t size, uint64_t l
 {
 	for (;;) {
 		uint64_t at = vma_find_up(&mm->vmas, size, PAGE_SIZE, low, high);
-		const struct mm_op *op = at ? op_conflict(mm, t, at, at + size) : NULL;
+		uint64_t start, end;
 
-		if (!op)
+		if (!at || !out_of_bounds(mm, t, at, at + size, &start, &end))
 			return at;
-		low = op->freed_end;
+		low = end;
 	}
 }
 
 static bool is_free(struct mm *mm, struct task *t, uint64_t start, uint64_t size)
 {
-	return !vma_any(&mm->vmas, start, start + size) && !op_conflict(mm, t, start, start + size);
+	uint64_t kept_start, kept_end;
+
+	return !vma_any(&mm->vmas, start, start + size) &&
+	       !out_of_bounds(mm, t, start, start + size, &kept_start, &kept_end);
 }
 
 static bool in_range(uint64_t start, uint64_t size)
@@ -190,12 +206,31 @@ static int check_limits(struct mm *mm, struct task *t, const struct vm_area *a)
 	return err ? err : mm_may_grow(mm, t, &g);
 }
 
+/* Program text that was just mapped. */
+static int use_patched_text(struct task *t, const struct vm_area *a, int fd)
+{
+	const struct mm_map_args args = {.addr = a->v.start,
+					 .size = a->v.end - a->v.start,
+					 .prot = a->v.prot,
+					 .file = a->v.file,
+					 .offset = a->v.offset};
+	struct memop ops[PATCH_MEMOPS_MAX];
+	uint32_t count = mm_patches_new_text(t->mm, t, &args, fd, ops);
+	int err = 0;
+
+	for (uint32_t i = 0; i < count && !err; i++)
+		err = task_add_memop(t, &ops[i]);
+	return err;
+}
+
 /* The area is complete; puts it into the tree and into the reply. */
 static int64_t map_area(struct task *t, struct mm_op *op, const struct vm_area *a,
 			const struct mm_map_args *args, int fd)
 {
 	int err = check_limits(t->mm, t, a);
 
+	if (!err)
+		err = mm_patches_unmapping(t, a->v.start, a->v.end);
 	if (!err)
 		err = add_map_memop(t, a, args->flags, fd);
 	if (err)
@@ -204,14 +239,17 @@ static int64_t map_area(struct task *t, struct mm_op *op, const struct vm_area *
 	mm_clear(t->mm, a->v.start, a->v.end);
 	area_get(a);
 	mm_add(t->mm, a);
-	return (int64_t)a->v.start;
+	if (a->v.file && !(a->v.flags & ABI_MAP_SHARED))
+		err = use_patched_text(t, a, fd);
+	return err ? err : (int64_t)a->v.start;
 }
 
 static struct vm_area new_area(const struct mm_map_args *args, uint64_t at, uint32_t max_prot)
 {
 	struct vm_area a = {.v = {at, at + args->size, args->prot & PROT_ALL,
 				  args->flags & MAP_KEPT, args->file, args->offset, args->name},
-			    .max_prot = max_prot};
+			    .max_prot = max_prot,
+			    .was_writable = args->prot & ABI_PROT_WRITE};
 
 	if (!args->file) {
 		a.v.offset = 0;
@@ -233,10 +271,16 @@ static int64_t place_and_map(struct task *t, struct mm_op *op, struct mm_map_arg
 
 	if (mm->lock_future)
 		args->flags |= ABI_MAP_LOCKED;
-	if (args->flags & (ABI_MAP_FIXED | ABI_MAP_FIXED_NOREPLACE))
-		at = fixed_place(mm, t, args);
-	else
+	at = mm_patches_wait(t);
+	if (at)
+		return at;
+	if (args->flags & (ABI_MAP_FIXED | ABI_MAP_FIXED_NOREPLACE)) {
+		at = mm_patches_yield(t, args->addr, args->addr + args->size);
+		if (!at)
+			at = fixed_place(mm, t, args);
+	} else {
 		at = (int64_t)mm_choose(mm, t, args->addr, args->size, args->flags) ?: -ENOMEM;
+	}
 	if (at < 0)
 		return at;
 	a = new_area(args, (uint64_t)at, max_prot);
@@ -328,7 +372,9 @@ static int64_t unmap(struct task *t, struct mm_op *op, uint64_t start, uint64_t 
 
 	if (too_many_pieces(t->mm, start, end))
 		return -ENOMEM;
-	err = task_add_memop(t, &m);
+	err = mm_patches_unmapping(t, start, end);
+	if (!err)
+		err = task_add_memop(t, &m);
 	if (err)
 		return err;
 	op_save(t->mm, op, start, end);
@@ -351,6 +397,8 @@ int64_t mm_munmap(struct task *t, uint64_t addr, uint64_t size)
 	op = op_start(t);
 	any = vma_any(&t->mm->vmas, addr, addr + size);
 	if (any)
+		ret = mm_patches_wait(t);
+	if (any && !ret)
 		ret = unmap(t, op, addr, addr + size);
 	return op_finish(t, op, any && !ret, ret);
 }
@@ -375,7 +423,8 @@ static int64_t brk_grow(struct task *t, struct mm_op *op, uint64_t from, uint64_
 	struct vm_area a = new_area(&args, from, PROT_ALL);
 
 	/* A page of distance to what is above, as Linux keeps. */
-	if (!in_range(from, to - from) || !is_free(mm, t, from, to - from + PAGE_SIZE))
+	if (!in_range(from, to - from) || mm_patches_yield(t, from, to + PAGE_SIZE) ||
+	    !is_free(mm, t, from, to - from + PAGE_SIZE))
 		return -ENOMEM;
 	return map_area(t, op, &a, &args, -1) < 0 ? -ENOMEM : 0;
 }
@@ -402,6 +451,9 @@ int64_t mm_brk(struct task *t, uint64_t addr)
 	op->old_brk = mm->layout.brk;
 	if (!brk_allowed(mm, addr, data_limit))
 		return op_finish(t, op, false, (int64_t)op->old_brk);
+	err = mm_patches_wait(t);
+	if (err)
+		return op_finish(t, op, false, err);
 	from = PAGE_ALIGN_UP(mm->layout.brk);
 	to = PAGE_ALIGN_UP(addr);
 	if (to < from)

@@ -40,6 +40,7 @@ struct mm *mm_new(struct kernel *k)
 	mm->kernel = k;
 	mutex_init(&mm->lock, RANK_MM);
 	list_init(&mm->ops);
+	mm_patches_init(mm);
 	object_count(OBJ_MM, 1);
 	return mm;
 }
@@ -62,6 +63,7 @@ void mm_put(struct mm *mm)
 	if (!mm || !refcount_put(&mm->ref))
 		return;
 	op_free_all(&mm->ops);
+	mm_patches_destroy(mm);
 	put_areas(&mm->vmas);
 	vma_destroy_set(&mm->vmas);
 	if (mm->exe_file)
@@ -124,6 +126,7 @@ struct mm *mm_dup(struct mm *mm)
 	child->randomize = mm->randomize;
 	if (mm->exe_file)
 		child->exe_file = file_get(mm->exe_file);
+	mm_patches_dup(child, mm);
 	drop_dontfork(child);
 	mutex_unlock(&child->lock);
 	mutex_unlock(&mm->lock);
@@ -212,7 +215,8 @@ int mm_insert(struct mm *mm, const struct mm_map_args *args)
 {
 	struct vm_area a = {.v = {args->addr, args->addr + args->size, args->prot, args->flags,
 				  args->file, args->offset, args->name},
-			    .max_prot = ABI_PROT_READ | ABI_PROT_WRITE | ABI_PROT_EXEC};
+			    .max_prot = ABI_PROT_READ | ABI_PROT_WRITE | ABI_PROT_EXEC,
+			    .was_writable = args->prot & ABI_PROT_WRITE};
 	int err = 0;
 
 	if (args->addr < PLATFORM_GUEST_MIN || !args->size || args->addr >= PLATFORM_GUEST_MAX ||

@@ -109,10 +109,11 @@ void mm_user_added(struct mm *mm);
 void mm_user_removed(struct mm *mm);
 uint32_t mm_user_count(struct mm *mm);
 /*
- * Before a handler adds memory operations of its own, or a fork order; 0, or return what it
- * returned. At present nobody has to wait (see the head of this file), so it is always 0.
+ * Before a fork order: 0, or return what it returned (patched text is just being exchanged). If 0,
+ * mm_fork_over follows when the child has been heard of, or is known not to live.
  */
 int64_t mm_ops_begin(struct task *t);
+void mm_fork_over(struct mm *mm);
 /* The reply was sent or carried out, or the task is about to exit. */
 void mm_ops_end(struct task *t);
 /* The reply's memory operation `index` failed with error: the change is taken back. Returns the

@@ -5,6 +5,7 @@
 
 #include "base/list.h"
 #include "sentry/mm/mm.h"
+#include "sentry/mm/patch_cache.h"
 #include "sentry/mm/vma.h"
 
 #define MM_VMAS_MAX 65530 /* vm.max_map_count of Linux */
@@ -23,6 +24,7 @@ struct mm {
 	struct file *exe_file;	 /* [m] reference or NULL */
 	struct list ops;	 /* [m] struct mm_op.link */
 	atomic_uint user_count;	 /* [a] tasks */
+	struct mm_patches patches;
 };
 
 /* What one range looked like before an operation. */
@@ -61,6 +63,8 @@ void op_save(struct mm *mm, struct mm_op *op, uint64_t start, uint64_t end);
 const struct mm_op *op_conflict(const struct mm *mm, const struct task *t, uint64_t start,
 				uint64_t end);
 
+/* It can't be under way any more. */
+bool op_over(const struct mm_op *op);
 void op_free_all(struct list *ops);
 
 /* All below: lock held. */

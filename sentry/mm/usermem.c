@@ -19,6 +19,8 @@
 #include "base/mem.h"
 #include "platform/platform.h"
 #include "sentry/kernel/task.h"
+#include "sentry/mm/mm.h"
+#include "sentry/mm/patch.h"
 
 #define USER_PAGE    4096u
 #define BOUNCE_MAX   (256u << 10)
@@ -35,13 +37,20 @@ static size_t bounded(uint64_t va, size_t size)
 	return MIN((uint64_t)size, PLATFORM_GUEST_MAX - va);
 }
 
+/* Patched text can't be read, or not as it is (patch.h). */
+static size_t corrected(struct mm *mm, uint64_t va, void *dst, size_t size, size_t n)
+{
+	return likely(!mm || !mm_has_patches(mm, n == size)) ? n : patch_read(mm, va, dst, size, n);
+}
+
 /* Bytes copied from the start. */
 static size_t task_read(struct task *t, uint64_t va, void *dst, size_t size)
 {
 	size = bounded(va, size);
 	if (!size || !t->pt)
 		return 0;
-	return platform_read(t->pt, platform_thread_mm(t->pt), va, dst, size);
+	return corrected(t->mm, va, dst, size,
+			 platform_read(t->pt, platform_thread_mm(t->pt), va, dst, size));
 }
 
 static size_t task_write(struct task *t, uint64_t va, const void *src, size_t size)
@@ -151,6 +160,7 @@ ssize_t strdup_from_user(struct task *t, uaddr_t src, size_t max, char **ret_s)
  */
 static size_t remote_piece(struct task *t, uint64_t va, void *buf, size_t size, bool write)
 {
+	struct mm *mm;
 	size_t n = 0;
 
 	size = MIN(bounded(va, size), (size_t)REMOTE_PIECE);
@@ -162,6 +172,10 @@ static size_t remote_piece(struct task *t, uint64_t va, void *buf, size_t size, 
 	else if (t->pt)
 		n = platform_read(NULL, platform_thread_mm(t->pt), va, buf, size);
 	mutex_unlock(&t->tg->siglock);
+	if (!write && (mm = task_mm_get(t))) {
+		n = corrected(mm, va, buf, size, n);
+		mm_put(mm);
+	}
 	return n;
 }
 

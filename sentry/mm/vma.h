@@ -33,6 +33,7 @@ struct vm_area {
 	struct vma v;
 	uint32_t max_prot;	    /* what mprotect may give */
 	uint32_t advice;	    /* AREA_* */
+	bool was_writable;	    /* may differ from its file (private mappings) */
 	struct shared_anon *shared; /* of a shared anonymous mapping; v.offset counts in it */
 };
 

@@ -5,7 +5,8 @@ FUZZ_NAMES := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_SECONDS ?= 60
 FUZZ_CORPUS ?= .cache/fuzz
 
-FUZZ_elf := sentry/mm/mm.c sentry/mm/vma.c sentry/mm/area.c sentry/loader/elf.c \
+FUZZ_LIBS_elf := -lcapstone
+FUZZ_elf := $(PATCH_MM_SRCS) sentry/mm/mm.c sentry/mm/vma.c sentry/mm/area.c sentry/loader/elf.c \
 	sentry/loader/script.c sentry/loader/stack.c sentry/loader/creds.c sentry/loader/load.c
 FUZZ_SEEDS_elf := tests/fuzz/seeds_elf
 FUZZ_gofer := $(GOFER_SERVER_SRCS)

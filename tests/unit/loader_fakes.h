@@ -49,6 +49,14 @@ static struct fake_file *fake_of(struct file *f)
 	return container_of(f, struct fake_file, f);
 }
 
+void task_wait_add(struct task *t, struct waitqueue *wq, uint32_t mask, struct file *pin)
+{
+	(void)t;
+	(void)wq;
+	(void)mask;
+	(void)pin;
+}
+
 static int fake_mmap_fd(struct file *f, uint32_t prot, uint32_t flags)
 {
 	(void)prot;

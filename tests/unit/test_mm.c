@@ -74,6 +74,14 @@ void object_count(enum object_kind kind, int delta)
 	(void)delta;
 }
 
+void task_wait_add(struct task *t, struct waitqueue *wq, uint32_t mask, struct file *pin)
+{
+	(void)t;
+	(void)wq;
+	(void)mask;
+	(void)pin;
+}
+
 void worker_going_long(void)
 {
 }

@@ -23,10 +23,13 @@ UNIT_gofer_server := $(GOFER_SERVER_SRCS)
 UNIT_gofer_process := $(GOFER_SERVER_SRCS) fsgofer/gofer.c fsgofer/confine.c fsgofer/mounts.c \
 	fsgofer/mountpoints.c fsgofer/filter.c
 UNIT_LIBS_gofer_process := -lseccomp
-UNIT_loader := sentry/mm/mm.c sentry/mm/vma.c sentry/mm/area.c sentry/loader/elf.c \
+PATCH_SRCS := $(wildcard platform/patch/*.c)
+PATCH_MM_SRCS := sentry/mm/patch_cache.c sentry/mm/patch_map.c sentry/kernel/waitqueue.c \
+	$(PATCH_SRCS)
+UNIT_loader := $(PATCH_MM_SRCS) sentry/mm/mm.c sentry/mm/vma.c sentry/mm/area.c sentry/loader/elf.c \
 	sentry/loader/script.c sentry/loader/stack.c sentry/loader/creds.c sentry/loader/load.c
 UNIT_usermem := sentry/mm/usermem.c
-UNIT_mm := sentry/mm/mm.c sentry/mm/vma.c sentry/mm/area.c sentry/mm/map.c sentry/mm/change.c
+UNIT_mm := $(PATCH_MM_SRCS) sentry/mm/mm.c sentry/mm/vma.c sentry/mm/area.c sentry/mm/map.c sentry/mm/change.c
 UNIT_ldisc := sentry/tty/ldisc.c sentry/tty/ldisc_out.c
 UNIT_LIBS_ldisc := -lutil
 UNIT_config := runsc/config.c runsc/config_linux.c runsc/json.c runsc/error.c
@@ -36,7 +39,6 @@ PLATFORM_SRCS := $(filter-out platform/stub/%,$(wildcard platform/*.c platform/*
 UNIT_platform := $(PLATFORM_SRCS) tests/unit/guest/minisentry.c
 UNIT_platform_hostile := $(UNIT_platform)
 UNIT_platform_zygote := $(UNIT_platform)
-PATCH_SRCS := $(wildcard platform/patch/*.c)
 UNIT_patch := $(PATCH_SRCS)
 UNIT_platform_filter := platform/filter.c
 include tests/unit/guest/guest.mk

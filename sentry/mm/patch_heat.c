@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * When text is patched.
+ *
+ * Every so many calls of a task it is looked where the present one came from. Such samples make a
+ * file hot; a hot file is analysed once, by the worker that saw it, after its guest has its reply
+ * and without the lead. A process that runs gets the patched text when it goes on calling from
+ * there, with the reply to a call. If patching is forced, all of that happens with the first call.
+ */
+#include <stdlib.h>
+
+#include "abi/mman.h"
+#include "base/feature.h"
+#include "base/mem.h"
+#include "sentry/kernel/kernel.h"
+#include "sentry/kernel/signal.h"
+#include "sentry/kernel/task.h"
+#include "sentry/kernel/task_block.h"
+#include "sentry/mm/mm_internal.h"
+#include "sentry/vfs/vfs.h"
+
+#define TICK	     32u   /* calls between two looks */
+#define TICK_LONG    4096u /* where nothing can be done */
+#define FILE_HOT     2048u /* calls from a file that make it worth while to analyse it */
+#define TASK_TICKS   4u	   /* looks before the text of a running process is exchanged */
+#define SYSCALL_SIZE 2u
+
+/* A file that this worker is to analyse when its guest goes on. */
+static __thread struct {
+	struct patch_file *pf; /* reference */
+	struct file *file;     /* reference, owner of fd */
+	int fd;
+} job;
+
+/* ---- what the call came from ---- */
+
+/* The file whose text holds va and could be patched, with a reference; or NULL. */
+static struct file *text_file(struct task *t, uint64_t va, bool *ret_patched)
+{
+	struct mm *mm = t->mm;
+	const struct vm_area *a;
+	struct patch_map *m;
+	struct file *f = NULL;
+
+	mutex_lock(&mm->lock);
+	a = vma_find(&mm->vmas, va);
+	m = mm_patches_text_at(mm, va);
+	*ret_patched = m && (m->state == PATCH_MAP_ON || !m->by_switch);
+	if (a && a->v.file && a->v.prot == (ABI_PROT_READ | ABI_PROT_EXEC) && !a->was_writable &&
+	    !(a->v.flags & ABI_MAP_SHARED) && a->v.file->ops->mmap_fd)
+		f = file_get(a->v.file);
+	mutex_unlock(&mm->lock);
+	return f;
+}
+
+static int text_fd(struct file *f)
+{
+	return f->ops->mmap_fd(f, ABI_PROT_READ | ABI_PROT_EXEC, ABI_MAP_PRIVATE);
+}
+
+static bool claim(struct patch_file *pf)
+{
+	enum patch_state cold = PATCH_COLD;
+
+	return atomic_compare_exchange_strong(&pf->state, &cold, PATCH_WORKING);
+}
+
+/* The file is worth it: now, if patching is forced, else when the guest has its reply. */
+static void analyse(struct patch_cache *c, struct patch_file *pf, struct file *f, int fd)
+{
+	if (c->forced) {
+		worker_going_long();
+		patch_file_prepare(pf, fd);
+	} else if (job.pf) {
+		atomic_store(&pf->state, PATCH_COLD);
+	} else {
+		job.pf = pf;
+		refcount_get(&pf->ref);
+		job.file = file_get(f);
+		job.fd = fd;
+	}
+}
+
+static void consider(struct task *t, struct patch_cache *c, struct file *f)
+{
+	int fd = text_fd(f);
+	struct patch_file *pf = patch_file_get(c, fd, true);
+
+	if (!pf)
+		return;
+	atomic_fetch_add(&pf->heat, TICK);
+	if ((c->forced || atomic_load(&pf->heat) >= FILE_HOT) && claim(pf))
+		analyse(c, pf, f, fd);
+	switch (atomic_load(&pf->state)) {
+	case PATCH_READY:
+		t->patch.due = c->forced || ++t->patch.ticks >= TASK_TICKS;
+		break;
+	case PATCH_NEVER:
+		t->patch.countdown = TICK_LONG;
+		break;
+	default:
+		break;
+	}
+	patch_file_put(pf);
+}
+
+void patch_tick(struct task *t)
+{
+	struct patch_cache *c = t->kernel->patches;
+	struct file *f;
+	bool patched;
+
+	t->patch.countdown = TICK;
+	if (!c || !platform_fast_entry(t->kernel->platform)) {
+		t->patch.countdown = UINT32_MAX;
+		return;
+	}
+	if (!t->mm)
+		return;
+	if (atomic_load_explicit(&c->off, memory_order_relaxed)) {
+		t->patch.due = t->mm->patches.count > 0;
+		return;
+	}
+	f = text_file(t, t->event.regs.rip - SYSCALL_SIZE, &patched);
+	if (!f)
+		return;
+	if (patched)
+		t->patch.countdown = TICK_LONG;
+	else
+		consider(t, c, f);
+	file_put(f);
+}
+
+void patch_after_reply(void)
+{
+	if (likely(!job.pf))
+		return;
+	worker_going_long();
+	patch_file_prepare(job.pf, job.fd);
+	patch_file_put(job.pf);
+	file_put(job.file);
+	job.pf = NULL;
+}
+
+/* ---- doing it ---- */
+
+/* Patching is off: all original text comes back. */
+static void switch_off(struct task *t)
+{
+	struct mm *mm = t->mm;
+
+	for (uint32_t i = 0; i < mm->patches.count && !mm->patches.changing; i++) {
+		struct patch_map *m = &mm->patches.maps[i];
+
+		if (m->state == PATCH_MAP_ON && !mm_patches_revert(t, m))
+			m->by_switch = true;
+	}
+}
+
+static void exchange(struct task *t)
+{
+	uint64_t va = t->event.regs.rip - SYSCALL_SIZE;
+	bool patched;
+	struct file *f = text_file(t, va, &patched);
+	int fd = f ? text_fd(f) : -1;
+
+	if (fd >= 0) {
+		mutex_lock(&t->mm->lock);
+		mm_patches_exchange(t, va, f, fd);
+		mutex_unlock(&t->mm->lock);
+	}
+	if (f)
+		file_put(f);
+}
+
+static bool is_plain(const struct task *t)
+{
+	const struct platform_reply *r = &t->reply;
+
+	return t->event.type == PEV_CALL && !r->memop_count && r->order == PORD_NONE &&
+	       !r->report && !r->frame && !r->restart;
+}
+
+void patch_now(struct task *t)
+{
+	struct platform_reply plain = t->reply;
+
+	if (!t->mm || !is_plain(t))
+		return;
+	t->patch.due = false;
+	if (atomic_load_explicit(&t->kernel->patches->off, memory_order_relaxed)) {
+		mutex_lock(&t->mm->lock);
+		switch_off(t);
+		mutex_unlock(&t->mm->lock);
+	} else {
+		exchange(t);
+	}
+	if (!t->reply.report)
+		return;
+	if (!t->patch.saved)
+		t->patch.saved = xnew(struct platform_reply);
+	*t->patch.saved = plain;
+}
+
+bool patch_failed(struct task *t, uint32_t index)
+{
+	if (index >= t->patch.memop_count)
+		return false;
+	if (t->patch.must_not_fail)
+		signal_exit_group(t->tg, ABI_SIGKILL);
+	else if (t->patch.saved)
+		t->reply = *t->patch.saved;
+	return true;
+}
+
+void patch_task_destroy(struct task *t)
+{
+	free(t->patch.saved);
+}

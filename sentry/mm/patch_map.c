@@ -1,0 +1,511 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Patched text in an address space.
+ *
+ * Exchanging text under running threads. Nothing is ever written to a page that can be executed. A
+ * thread of the guest, on its way back from a call, maps the trampolines, then the rewritten pages
+ * over the original ones, or the original ones over those. Each of the two is one mmap, which the
+ * host does under its mmap lock: it takes the old pages out of the tables, makes every CPU forget
+ * them, and only then lets new ones be faulted in. So at any moment a CPU either executes bytes of
+ * the old page that it fetched before, or faults and waits, or executes bytes of the new page; no
+ * mixture of one instruction's bytes exists, since instructions of a window don't matter once their
+ * first byte was fetched from one page (a window that crosses a page boundary is the case to look
+ * at: the two pages are exchanged by the same mmap, or lie in one run). What remains are threads
+ * whose next instruction lies in a window:
+ *
+ *	next instruction	original -> patched		patched -> original
+ *	first of a window	executes the jump		executes the original
+ *	another one of it	a byte that faults: SIGILL;	executes the original
+ *				goes on in the trampoline
+ *	the syscall, or behind	the same bytes			the same bytes
+ *	in a trampoline		(nobody is)			it is still mapped: goes on, and
+ *								comes back behind the syscall
+ *
+ * and in each case the same is done as if nothing had been exchanged. The trampolines are mapped
+ * before the text and stay until the text is unmapped or the guest wants their place; a thread that
+ * is caught in one then faults, and is put back to where it is in the text (patch_fault.c).
+ *
+ * Order with other operations. While such a change is ordered and not yet reported, no other thread
+ * of the address space may change mappings or fork:
+ *
+ *	thread A, first read of its text	thread B
+ *	sentry: original text, ordered
+ *						mprotect(text, RW), and writes to it
+ *	host: mmap of the original		B's bytes are gone
+ *
+ * so the reply that orders it asks for a report, `changing` says who owes it, and the others wait.
+ * Forks that are under way keep text from being patched: the child would not know of it. A mapping
+ * that is new (patch_new_text) needs none of this: nobody can know its address yet.
+ *
+ * Text that was ever writable may differ from its file and is left alone (area.was_writable).
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "abi/mman.h"
+#include "base/compiler.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "sentry/kernel/kernel.h"
+#include "sentry/kernel/stats.h"
+#include "sentry/kernel/task.h"
+#include "sentry/kernel/task_block.h"
+#include "sentry/mm/mm_internal.h"
+#include "sentry/vfs/vfs.h"
+
+#define MAPS_MAX 64u
+#define READS_MAX                                                                                  \
+	16u /* so many address spaces read their text: the file isn't patched any more             \
+	     */
+
+static struct patch_cache *cache_of(const struct mm *mm)
+{
+	struct patch_cache *c = mm->kernel ? mm->kernel->patches : NULL;
+
+	return c && !atomic_load_explicit(&c->off, memory_order_relaxed) ? c : NULL;
+}
+
+/* ---- life ---- */
+
+void mm_patches_init(struct mm *mm)
+{
+	waitqueue_init(&mm->patches.settled);
+}
+
+static void map_put(struct patch_map *m)
+{
+	patch_file_put(m->pf);
+	file_put(m->file);
+}
+
+void mm_patches_destroy(struct mm *mm)
+{
+	for (uint32_t i = 0; i < mm->patches.count; i++)
+		map_put(&mm->patches.maps[i]);
+	free(mm->patches.maps);
+	waitqueue_destroy(&mm->patches.settled);
+}
+
+static struct patch_map *add_map(struct mm *mm)
+{
+	struct mm_patches *ps = &mm->patches;
+
+	if (ps->count == ps->capacity) {
+		ps->capacity = ps->capacity ? ps->capacity * 2 : 4;
+		ps->maps = xrealloc(ps->maps, ps->capacity * sizeof(*ps->maps));
+	}
+	return &ps->maps[ps->count++];
+}
+
+void mm_patches_dup(struct mm *child, struct mm *parent)
+{
+	for (uint32_t i = 0; i < parent->patches.count; i++) {
+		struct patch_map *m = add_map(child);
+
+		*m = parent->patches.maps[i];
+		refcount_get(&m->pf->ref);
+		file_get(m->file);
+		m->maker = NULL;
+	}
+}
+
+/* ---- who has to wait ---- */
+
+int64_t mm_patches_wait(struct task *t)
+{
+	struct mm_patches *ps = &t->mm->patches;
+
+	assert_held(&t->mm->lock);
+	if (likely(!ps->changing) || ps->changing == t)
+		return 0;
+	task_wait_add(t, &ps->settled, ~0u, NULL);
+	return SYS_BLOCKED;
+}
+
+int64_t mm_patches_fork(struct task *t)
+{
+	int64_t ret;
+
+	mutex_lock(&t->mm->lock);
+	ret = mm_patches_wait(t);
+	if (!ret)
+		t->mm->patches.forks++;
+	mutex_unlock(&t->mm->lock);
+	return ret;
+}
+
+void mm_patches_forked(struct mm *mm)
+{
+	mutex_lock(&mm->lock);
+	check(mm->patches.forks-- > 0);
+	mutex_unlock(&mm->lock);
+}
+
+/* What the reply has so far is patching's, and others wait for its report. Lock held. */
+static void begin_change(struct task *t)
+{
+	assert_held(&t->mm->lock);
+	__atomic_store_n(&t->mm->patches.changing, t, __ATOMIC_RELAXED);
+	t->patch.memop_count = t->reply.memop_count;
+	t->reply.report = true;
+}
+
+static void drop_map(struct mm *mm, uint32_t i)
+{
+	struct mm_patches *ps = &mm->patches;
+
+	map_put(&ps->maps[i]);
+	ps->maps[i] = ps->maps[ps->count - 1];
+	ps->count--;
+}
+
+void patch_settled(struct task *t)
+{
+	struct mm *mm = t->mm;
+
+	if (!mm || __atomic_load_n(&mm->patches.changing, __ATOMIC_RELAXED) != t)
+		return;
+	mutex_lock(&mm->lock);
+	__atomic_store_n(&mm->patches.changing, NULL, __ATOMIC_RELAXED);
+	for (uint32_t i = mm->patches.count; i-- > 0;)
+		if (mm->patches.maps[i].state == PATCH_MAP_GONE)
+			drop_map(mm, i);
+	mutex_unlock(&mm->lock);
+	waitqueue_wake(&mm->patches.settled, ~0u);
+}
+
+/* ---- the trampolines' place ---- */
+
+static bool holds_area(const struct patch_map *m)
+{
+	return m->state != PATCH_MAP_RETIRED;
+}
+
+bool mm_patches_keep(const struct mm *mm, uint64_t start, uint64_t end, uint64_t *ret_start,
+		     uint64_t *ret_end)
+{
+	for (uint32_t i = 0; i < mm->patches.count; i++) {
+		const struct patch_map *m = &mm->patches.maps[i];
+
+		if (!holds_area(m) || m->area >= end || start >= m->area_end)
+			continue;
+		*ret_start = m->area;
+		*ret_end = m->area_end;
+		return true;
+	}
+	return false;
+}
+
+/* ---- the original text again ---- */
+
+static int order_original(struct task *t, struct patch_map *m)
+{
+	const struct memop op = {.type = MEMOP_MMAP_FD,
+				 .addr = m->start,
+				 .size = m->end - m->start,
+				 .prot = ABI_PROT_READ | ABI_PROT_EXEC,
+				 .fd = m->fd,
+				 .offset = m->offset};
+	int err;
+
+	if (m->state != PATCH_MAP_ON)
+		return 0;
+	err = task_add_memop(t, &op);
+	if (err)
+		return err;
+	stat_count(patch_reverts);
+	log_debug(LOGC_MM, "task %d: original text at %llx", t->tid, (unsigned long long)m->start);
+	m->state = PATCH_MAP_OFF;
+	t->patch.must_not_fail = true;
+	begin_change(t);
+	return 0;
+}
+
+static int order_area_unmap(struct task *t, const struct patch_map *m)
+{
+	const struct memop op = {
+	    .type = MEMOP_MUNMAP, .addr = m->area, .size = m->area_end - m->area};
+
+	int err = task_add_memop(t, &op);
+
+	if (!err)
+		begin_change(t);
+	return err;
+}
+
+int mm_patches_changing(struct task *t, uint64_t start, uint64_t end)
+{
+	int err = 0;
+
+	for (uint32_t i = 0; i < t->mm->patches.count && !err; i++) {
+		struct patch_map *m = &t->mm->patches.maps[i];
+
+		if (m->start < end && start < m->end)
+			err = order_original(t, m);
+	}
+	return err;
+}
+
+int mm_patches_unmapping(struct task *t, uint64_t start, uint64_t end)
+{
+	int err = 0;
+
+	for (uint32_t i = 0; i < t->mm->patches.count && !err; i++) {
+		struct patch_map *m = &t->mm->patches.maps[i];
+
+		if (m->start >= end || start >= m->end || m->state == PATCH_MAP_GONE)
+			continue;
+		if (start > m->start || end < m->end) {
+			err = order_original(t, m);
+			continue;
+		}
+		if (holds_area(m))
+			err = order_area_unmap(t, m);
+		m->state = PATCH_MAP_GONE;
+	}
+	return err;
+}
+
+int mm_patches_yield(struct task *t, uint64_t start, uint64_t end)
+{
+	int err = 0;
+
+	for (uint32_t i = 0; i < t->mm->patches.count && !err; i++) {
+		struct patch_map *m = &t->mm->patches.maps[i];
+
+		if (!holds_area(m) || m->area >= end || start >= m->area_end)
+			continue;
+		err = order_original(t, m);
+		if (!err)
+			err = order_area_unmap(t, m);
+		if (m->state != PATCH_MAP_GONE)
+			m->state = PATCH_MAP_RETIRED;
+	}
+	return err;
+}
+
+void mm_patches_undo(struct task *t)
+{
+	struct mm *mm = t->mm;
+	uint64_t call = atomic_load(&t->call_count);
+
+	for (uint32_t i = mm->patches.count; i-- > 0;)
+		if (mm->patches.maps[i].maker == t && mm->patches.maps[i].maker_call == call)
+			drop_map(mm, i);
+}
+
+/* ---- patched text ---- */
+
+static uint32_t patched_prot(const struct mm *mm)
+{
+	return ABI_PROT_EXEC | (mm->kernel->patches->execute_only ? 0 : (uint32_t)ABI_PROT_READ);
+}
+
+/* The trampolines, then the text. */
+static uint32_t memops_of(const struct mm *mm, const struct patch_map *m, struct memop *out)
+{
+	const struct patch_file *pf = m->pf;
+	uint32_t count = 0;
+
+	out[count++] = (struct memop){.type = MEMOP_MMAP_FD,
+				      .addr = m->area,
+				      .size = m->area_end - m->area,
+				      .prot = patched_prot(mm),
+				      .fd = pf->fd,
+				      .offset = pf->area_in_fd};
+	for (uint32_t i = 0; i < pf->run_count; i++)
+		out[count++] = (struct memop){.type = MEMOP_MMAP_FD,
+					      .addr = m->start + pf->runs[i].at,
+					      .size = pf->runs[i].size,
+					      .prot = patched_prot(mm),
+					      .fd = pf->fd,
+					      .offset = pf->runs[i].in_fd};
+	return count;
+}
+
+/* Fills in where all of it goes; false if it can't. */
+static bool place(struct mm *mm, struct patch_map *m, const struct task *t)
+{
+	const struct patch_file *pf = m->pf;
+	uint64_t text = m->start + pf->head, start, end;
+
+	if (m->end - m->start != pf->high - pf->low || m->offset != pf->low)
+		return false;
+	m->area = text + (uint64_t)pf->p.area_distance;
+	m->area_end = m->area + pf->p.area_size;
+	if (m->area < PLATFORM_GUEST_MIN || m->area_end < m->area ||
+	    m->area_end > PLATFORM_GUEST_MAX)
+		return false;
+	return !vma_any(&mm->vmas, m->area, m->area_end) &&
+	       !mm_patches_keep(mm, m->area, m->area_end, &start, &end) &&
+	       !(t && op_conflict(mm, t, m->area, m->area_end));
+}
+
+struct patch_map *mm_patches_text_at(struct mm *mm, uint64_t va)
+{
+	for (uint32_t i = 0; i < mm->patches.count; i++) {
+		struct patch_map *m = &mm->patches.maps[i];
+
+		if (m->start <= va && va < m->end && m->state != PATCH_MAP_GONE)
+			return m;
+	}
+	return NULL;
+}
+
+struct patch_map *mm_patches_area_at(struct mm *mm, uint64_t va)
+{
+	for (uint32_t i = 0; i < mm->patches.count; i++)
+		if (mm->patches.maps[i].area <= va && va < mm->patches.maps[i].area_end)
+			return &mm->patches.maps[i];
+	return NULL;
+}
+
+/* Notes that m is patched text now; takes the reference to m->pf over. */
+static void install(struct mm *mm, const struct patch_map *m)
+{
+	struct patch_map *to = add_map(mm);
+
+	*to = *m;
+	file_get(to->file);
+	to->state = PATCH_MAP_ON;
+}
+
+static struct patch_file *ready_file(const struct mm *mm, int fd)
+{
+	struct patch_cache *c = cache_of(mm);
+	struct patch_file *pf;
+
+	if (!c || !c->count)
+		return NULL;
+	pf = patch_file_get(c, fd, false);
+	if (pf && (atomic_load(&pf->state) != PATCH_READY || atomic_load(&pf->reads) > READS_MAX)) {
+		patch_file_put(pf);
+		pf = NULL;
+	}
+	return pf;
+}
+
+uint32_t mm_patches_new_text(struct mm *mm, struct task *t, const struct mm_map_args *a, int fd,
+			     struct memop *out)
+{
+	struct patch_map m = {.start = a->addr,
+			      .end = a->addr + a->size,
+			      .file = a->file,
+			      .fd = fd,
+			      .offset = a->offset,
+			      .maker = t,
+			      .maker_call = t ? atomic_load(&t->call_count) : 0};
+
+	assert_held(&mm->lock);
+	if (a->prot != (ABI_PROT_READ | ABI_PROT_EXEC) || mm->patches.count >= MAPS_MAX ||
+	    mm_patches_text_at(mm, a->addr))
+		return 0;
+	m.pf = ready_file(mm, fd);
+	if (!m.pf)
+		return 0;
+	if (!place(mm, &m, t)) {
+		patch_file_put(m.pf);
+		return 0;
+	}
+	stat_count(patch_maps);
+	log_debug(LOGC_MM, "patched text at %llx", (unsigned long long)m.start);
+	install(mm, &m);
+	return memops_of(mm, &m, out);
+}
+
+uint32_t patch_new_text(struct mm *mm, struct file *f, int fd, uint64_t start, uint64_t size,
+			uint64_t offset, struct memop *out)
+{
+	const struct mm_map_args a = {.addr = start,
+				      .size = size,
+				      .prot = ABI_PROT_READ | ABI_PROT_EXEC,
+				      .file = f,
+				      .offset = offset};
+	uint32_t count;
+
+	if (!cache_of(mm))
+		return 0;
+	mutex_lock(&mm->lock);
+	count = mm_patches_new_text(mm, NULL, &a, fd, out);
+	mutex_unlock(&mm->lock);
+	return count;
+}
+
+/* ---- text that runs ---- */
+
+int mm_patches_revert(struct task *t, struct patch_map *m)
+{
+	return order_original(t, m);
+}
+
+/* Whether operations of other threads that touch the range may still be under way. */
+static bool ops_under_way(const struct mm *mm, const struct task *t, uint64_t start, uint64_t end)
+{
+	const struct mm_op *op;
+
+	list_for_each (op, &mm->ops, link) {
+		if (op->task == t || op_over(op))
+			continue;
+		for (uint32_t i = 0; i < op->saved_count; i++)
+			if (op->saved[i].start < end && start < op->saved[i].end)
+				return true;
+	}
+	return false;
+}
+
+static bool may_exchange(const struct mm *mm, const struct task *t, const struct vm_area *a)
+{
+	return a && a->v.prot == (ABI_PROT_READ | ABI_PROT_EXEC) && !a->was_writable &&
+	       !(a->v.flags & ABI_MAP_SHARED) && !mm->patches.changing && !mm->patches.forks &&
+	       !ops_under_way(mm, t, a->v.start, a->v.end);
+}
+
+static bool order_all(struct task *t, const struct patch_map *m)
+{
+	struct memop ops[PATCH_MEMOPS_MAX];
+	uint32_t count = memops_of(t->mm, m, ops);
+
+	for (uint32_t i = 0; i < count; i++)
+		if (task_add_memop(t, &ops[i]))
+			return false;
+	begin_change(t);
+	return true;
+}
+
+/* The text was patched before, until patching was switched off. */
+static bool exchange_again(struct task *t, struct patch_map *m)
+{
+	if (m->state != PATCH_MAP_OFF || !m->by_switch || !order_all(t, m))
+		return false;
+	m->state = PATCH_MAP_ON;
+	m->by_switch = false;
+	return true;
+}
+
+bool mm_patches_exchange(struct task *t, uint64_t va, struct file *f, int fd)
+{
+	struct mm *mm = t->mm;
+	const struct vm_area *a = vma_find(&mm->vmas, va);
+	struct patch_map *there = mm_patches_text_at(mm, va), m;
+
+	assert_held(&mm->lock);
+	if (!may_exchange(mm, t, a) || a->v.file != f || mm->patches.count >= MAPS_MAX)
+		return false;
+	if (there)
+		return exchange_again(t, there);
+	m = (struct patch_map){
+	    .start = a->v.start, .end = a->v.end, .file = f, .fd = fd, .offset = a->v.offset};
+	m.pf = ready_file(mm, fd);
+	if (!m.pf)
+		return false;
+	if (!place(mm, &m, t) || !order_all(t, &m)) {
+		patch_file_put(m.pf);
+		return false;
+	}
+	stat_count(patch_exchanges);
+	log_debug(LOGC_MM, "task %d: patched text at %llx", t->tid, (unsigned long long)m.start);
+	install(mm, &m);
+	return true;
+}

@@ -6,15 +6,17 @@
  * duplicate mappings, and inherit them) must never meet another process there. So files are not
  * used again.
  *
- * Unmapping costs: the sentry has several threads, so each munmap interrupts other CPUs, which took
- * a fifth of the time of a fork. So files are mapped side by side in an arena, and those of address
+ * Most address spaces have one thread for life, so the channel of the first one is mapped by itself
+ * (`home`), and the file as a whole (`rest`) when a second slot is taken. Homes lie side by side in
+ * an arena, for two reasons: they share page tables, of which a mapping of its own would need two
+ * more pages for each fork; and unmapping costs, since the sentry has several threads, so that each
+ * munmap interrupts other CPUs, which took a fifth of the time of a fork. So those of address
  * spaces that are gone are unmapped together, when the arena is used up. What lives longer than
  * that is unmapped by itself.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/hostcall.h"
@@ -22,8 +24,6 @@
 #include "platform/internal.h"
 
 #define ARENA_PLACES 16
-/* A file with more than this isn't kept after its address space: 512-byte blocks. */
-#define KEEP_BLOCKS_MAX 128
 
 struct channel_arena {
 	char *base;
@@ -56,7 +56,7 @@ static void arena_sweep(struct channel_arena *a)
 		for (to = from; to < ARENA_PLACES && (a->gone & (1u << to)); to++)
 			;
 		if (to > from)
-			munmap(a->base + from * CHANNELS_SIZE, (to - from) * CHANNELS_SIZE);
+			munmap(a->base + from * CHANNEL_STRIDE, (to - from) * CHANNEL_STRIDE);
 		from = to + 1;
 	}
 	a->gone = 0;
@@ -65,7 +65,7 @@ static void arena_sweep(struct channel_arena *a)
 static struct channel_arena *arena_new(void)
 {
 	struct channel_arena *a;
-	void *base = mmap(NULL, ARENA_PLACES * CHANNELS_SIZE, PROT_NONE,
+	void *base = mmap(NULL, ARENA_PLACES * CHANNEL_STRIDE, PROT_NONE,
 			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	if (base == MAP_FAILED)
@@ -92,56 +92,86 @@ static struct channel_arena *arena_current(struct platform *p)
 	return p->arena;
 }
 
-int channels_map(struct platform_mm *mm)
+static uint64_t offset_of(uint32_t slot)
+{
+	return (uint64_t)slot * CHANNEL_STRIDE;
+}
+
+/* A place in the arena with the first slot's channel. MAP_FAILED if the host has no room. */
+static void *map_home(struct platform_mm *mm)
 {
 	struct platform *p = mm->p;
 	struct channel_arena *a;
 	void *at = MAP_FAILED;
 
-	mm->channel_fd = channel_file();
-	if (mm->channel_fd < 0)
-		return mm->channel_fd;
 	mutex_lock(&p->arena_lock);
 	a = arena_current(p);
 	if (a)
-		at = mmap(a->base + a->used * CHANNELS_SIZE, CHANNELS_SIZE, PROT_READ | PROT_WRITE,
-			  MAP_SHARED | MAP_NORESERVE | MAP_FIXED, mm->channel_fd, 0);
+		at =
+		    mmap(a->base + a->used * CHANNEL_STRIDE, CHANNEL_STRIDE, PROT_READ | PROT_WRITE,
+			 MAP_SHARED | MAP_FIXED, mm->channel_fd, (off_t)offset_of(mm->first_slot));
 	if (at != MAP_FAILED) {
-		a->used++;
+		mm->arena = a;
+		mm->place = a->used++;
 		a->users++;
 	}
 	mutex_unlock(&p->arena_lock);
-	if (at == MAP_FAILED) {
+	return at;
+}
+
+int channels_map(struct platform_mm *mm)
+{
+	void *home;
+
+	mm->channel_fd = channel_file();
+	if (mm->channel_fd < 0)
+		return mm->channel_fd;
+	home = map_home(mm);
+	if (home == MAP_FAILED) {
 		close(mm->channel_fd);
 		return -ENOMEM;
 	}
-	mm->arena = a;
-	mm->channels = at;
+	mm->home = home;
 	return 0;
 }
 
-static bool is_small(int fd)
+struct channel *channel_of_locked(struct platform_mm *mm, uint32_t slot)
 {
-	struct stat st;
+	void *rest;
 
-	return fstat(fd, &st) == 0 && st.st_blocks <= KEEP_BLOCKS_MAX;
+	if (slot == mm->first_slot)
+		return mm->home;
+	if (!mm->rest) {
+		rest = mmap(NULL, CHANNELS_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
+			    mm->channel_fd, 0);
+		if (rest == MAP_FAILED)
+			return NULL;
+		mm->rest = rest;
+	}
+	return &mm->rest[slot];
+}
+
+static void unmap_home(struct platform_mm *mm)
+{
+	struct platform *p = mm->p;
+	struct channel_arena *a = mm->arena;
+
+	mutex_lock(&p->arena_lock);
+	a->users--;
+	if (a == p->arena)
+		a->gone |= 1u << mm->place;
+	else
+		munmap(mm->home, CHANNEL_STRIDE);
+	if (a != p->arena && a->users == 0)
+		free(a);
+	mutex_unlock(&p->arena_lock);
 }
 
 void channels_unmap(struct platform_mm *mm)
 {
-	struct platform *p = mm->p;
-	struct channel_arena *a = mm->arena;
-	bool keep = is_small(mm->channel_fd);
-
-	mutex_lock(&p->arena_lock);
-	a->users--;
-	if (keep && a == p->arena)
-		a->gone |= 1u << (uint32_t)(((char *)mm->channels - a->base) / (long)CHANNELS_SIZE);
-	else
-		munmap(mm->channels, CHANNELS_SIZE);
-	if (a != p->arena && a->users == 0)
-		free(a);
-	mutex_unlock(&p->arena_lock);
+	unmap_home(mm);
+	if (mm->rest)
+		munmap(mm->rest, CHANNELS_SIZE);
 	close(mm->channel_fd);
 }
 
@@ -152,6 +182,6 @@ void channels_destroy(struct platform *p)
 	if (!a)
 		return;
 	check(a->users == 0);
-	munmap(a->base, ARENA_PLACES * CHANNELS_SIZE);
+	munmap(a->base, ARENA_PLACES * CHANNEL_STRIDE);
 	free(a);
 }

@@ -55,13 +55,16 @@ struct platform_mm {
 	struct platform *p; /* [I] */
 	struct refcount refs;
 	int channel_fd;		     /* [I] all channels of this address space */
-	struct channel *channels;    /* [I] its mapping, STUB_SLOTS of them; touched ones exist */
+	struct channel *home;	     /* [I] that of the first slot */
+	struct channel *rest;	     /* [p] STUB_SLOTS of them once a second slot was taken; touched
+					ones exist */
 	atomic_int vm_pid;	     /* [a] a living process of it, for process_vm_*; 0: none */
 	struct list processes;	     /* [p] */
 	uint32_t first_slot;	     /* [I] of its first thread */
 	uint32_t slot_high;	     /* [p] others from here on were never used */
 	struct list free_slots;	     /* [p] struct free_slot */
-	struct channel_arena *arena; /* [I] where channels lies */
+	struct channel_arena *arena; /* [I] where home lies */
+	uint32_t place;		     /* [I] and which of its places it is */
 };
 
 /* A slot that was used; free once the host kernel has cleared the channel's tid_word. */
@@ -211,6 +214,8 @@ uint64_t random_token(void);
 
 /* channels.c: the channel file of an address space. 0 or negative errno. */
 int channels_map(struct platform_mm *mm);
+/* NULL: no room to map it. Caller holds p->lock. Doesn't fail for one that was asked for before. */
+struct channel *channel_of_locked(struct platform_mm *mm, uint32_t slot);
 void channels_unmap(struct platform_mm *mm);
 void channels_destroy(struct platform *p);
 

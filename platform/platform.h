@@ -135,7 +135,7 @@ struct memop {
 	const void *data; /* borrowed during the reply */
 };
 
-#define PLATFORM_MEMOPS_MAX 64 /* in one reply; for more: several replies with `report` */
+#define PLATFORM_MEMOPS_MAX 24 /* in one reply; for more: several replies with `report` */
 /* Bytes of MEMOP_WRITE in one reply, each rounded up to 8, with those of windows written to. */
 #define PLATFORM_WRITES_MAX 0x10000
 

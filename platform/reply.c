@@ -54,6 +54,7 @@ static void scrub_channel(struct platform_thread *t)
 	memset(ch->window, 0, t->window_high);
 	memset(&ch->req, 0, sizeof(ch->req));
 	memset(&ch->rep, 0, sizeof(ch->rep));
+	memset(ch->memops, 0, sizeof(ch->memops));
 	t->window_high = 0;
 	t->window_count = 0;
 }

@@ -62,7 +62,7 @@ struct platform_thread *thread_create(struct platform_mm *mm, uint32_t slot,
 	t->p = mm->p;
 	t->mm = mm;
 	t->slot = slot;
-	t->ch = &mm->channels[slot];
+	t->ch = slot == mm->first_slot ? mm->home : &mm->rest[slot];
 	t->kind = kind;
 	t->cookie = cookie;
 	t->token = random_token();
@@ -98,7 +98,7 @@ int slot_take_locked(struct platform_mm *mm, uint32_t *ret_slot, bool *ret_fresh
 	struct free_slot *f;
 
 	list_for_each (f, &mm->free_slots, link) {
-		if (!f->gone && atomic_load(&mm->channels[f->slot].tid_word) != 0)
+		if (!f->gone && atomic_load(&channel_of_locked(mm, f->slot)->tid_word) != 0)
 			continue;
 		*ret_slot = f->slot;
 		*ret_fresh = false;
@@ -110,6 +110,8 @@ int slot_take_locked(struct platform_mm *mm, uint32_t *ret_slot, bool *ret_fresh
 		mm->slot_high++;
 	if (mm->slot_high >= STUB_SLOTS)
 		return -EAGAIN;
+	if (!channel_of_locked(mm, mm->slot_high))
+		return -ENOMEM;
 	*ret_slot = mm->slot_high++;
 	*ret_fresh = true;
 	return 0;

@@ -129,32 +129,46 @@ int64_t sys_set_tid_address(struct task *t, const struct sysargs *a)
 
 /* ---- execve ---- */
 
+#define READER_PAGES 4
+
 /*
- * Strings in the guest's memory, one behind the other as a rule: they are read a page at a time, so
- * that a hundred of them cost a few copies.
+ * Pointers and strings in the guest's memory, close to each other as a rule: whole pages are read,
+ * and the last few kept, so that a hundred strings cost two or three copies. What is read twice is
+ * checked each time.
  */
 struct string_reader {
 	struct task *task;
-	uint64_t page_va; /* what `page` holds; size 0: nothing */
-	uint32_t size;
-	uint64_t budget; /* bytes that may still be taken */
-	char page[4096];
+	uint64_t budget;	   /* bytes that may still be taken */
+	uint32_t next;		   /* the page to be dropped */
+	uint64_t va[READER_PAGES]; /* 0: none */
+	char page[READER_PAGES][4096];
 };
+
+static char *reader_page(struct string_reader *r, uint64_t va)
+{
+	uint32_t i;
+
+	for (i = 0; i < READER_PAGES; i++)
+		if (r->va[i] == va)
+			return r->page[i];
+	i = r->next++ % READER_PAGES;
+	r->va[i] = 0;
+	if (copy_from_user(r->task, r->page[i], uaddr(va), sizeof(r->page[i])))
+		return NULL;
+	r->va[i] = va;
+	return r->page[i];
+}
 
 /* Makes the byte at va available; how many there are from it on, or -EFAULT. */
 static int64_t reader_at(struct string_reader *r, uint64_t va, const char **ret)
 {
-	if (!r->size || va < r->page_va || va >= r->page_va + r->size) {
-		uint32_t room = (uint32_t)(sizeof(r->page) - (va & 4095));
+	uint32_t at = va & 4095;
+	char *page = va - at ? reader_page(r, va - at) : NULL;
 
-		r->size = 0;
-		if (copy_from_user(r->task, r->page, uaddr(va), room))
-			return -EFAULT;
-		r->page_va = va;
-		r->size = room;
-	}
-	*ret = r->page + (va - r->page_va);
-	return (int64_t)(r->page_va + r->size - va);
+	if (!page)
+		return -EFAULT;
+	*ret = page + at;
+	return 4096 - at;
 }
 
 static int read_u64(struct string_reader *r, uint64_t va, uint64_t *ret)
@@ -216,8 +230,7 @@ static void free_strings(char **strings)
 }
 
 /* A NULL-terminated array of strings; a null pointer is an empty one. */
-static int read_strings(struct string_reader *pointers, struct string_reader *strings, uint64_t va,
-			char ***ret, size_t *ret_count)
+static int read_strings(struct string_reader *r, uint64_t va, char ***ret, size_t *ret_count)
 {
 	size_t count = 0, capacity = 16;
 	char **list = xcalloc(capacity + 1, sizeof(*list));
@@ -225,19 +238,19 @@ static int read_strings(struct string_reader *pointers, struct string_reader *st
 	int err = 0;
 
 	while (va) {
-		err = read_u64(pointers, va + 8 * count, &ptr);
+		err = read_u64(r, va + 8 * count, &ptr);
 		if (err || !ptr)
 			break;
-		if (strings->budget < sizeof(ptr)) {
+		if (r->budget < sizeof(ptr)) {
 			err = -E2BIG;
 			break;
 		}
-		strings->budget -= sizeof(ptr);
+		r->budget -= sizeof(ptr);
 		if (count == capacity) {
 			capacity *= 2;
 			list = xrealloc(list, (capacity + 1) * sizeof(*list));
 		}
-		err = read_string(strings, ptr, &list[count]);
+		err = read_string(r, ptr, &list[count]);
 		list[count + !err] = NULL;
 		if (err)
 			break;
@@ -254,14 +267,16 @@ static int read_strings(struct string_reader *pointers, struct string_reader *st
 
 static int read_arguments(struct task *t, uint64_t argv, uint64_t envp, struct exec_args *args)
 {
-	struct string_reader *r = xcalloc(2, sizeof(*r));
+	struct string_reader *r = xmalloc(sizeof(*r));
 	int err;
 
-	r[0].task = r[1].task = t;
-	r[1].budget = exec_args_max(t);
-	err = read_strings(&r[0], &r[1], argv, &args->argv, &args->argc);
+	r->task = t;
+	r->budget = exec_args_max(t);
+	r->next = 0;
+	memset(r->va, 0, sizeof(r->va));
+	err = read_strings(r, argv, &args->argv, &args->argc);
 	if (!err)
-		err = read_strings(&r[0], &r[1], envp, &args->envp, &args->envc);
+		err = read_strings(r, envp, &args->envp, &args->envc);
 	free(r);
 	/* Programs rely on argv[0] (Linux since 5.18 gives them an empty one). */
 	if (!err && args->argc == 0) {

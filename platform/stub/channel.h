@@ -36,9 +36,8 @@ enum channel_state {
 };
 
 #define CHANNEL_WINDOWS	    16
-#define CHANNEL_HEADER_SIZE 0x2000
 #define CHANNEL_WINDOW_SIZE 0x10000
-#define CHANNEL_STRIDE	    (CHANNEL_HEADER_SIZE + CHANNEL_WINDOW_SIZE)
+#define CHANNEL_STRIDE	    (CHANNEL_WINDOW_SIZE + 0x1000)
 
 /* A copy of guest memory [va, va + size) at `offset` of the window area. */
 struct channel_window {
@@ -131,12 +130,12 @@ struct channel {
 	struct channel_fast fast __attribute__((aligned(64)));
 	struct channel_request req;
 	struct channel_reply rep;
-	struct channel_memop memops[PLATFORM_MEMOPS_MAX]
-	    __attribute__((aligned(4096))); /* a page that most calls never touch */
-	uint8_t window[CHANNEL_WINDOW_SIZE] __attribute__((aligned(4096)));
-};
+	struct channel_memop memops[PLATFORM_MEMOPS_MAX];
+	/* Begins in the first page: many processes never touch another one. */
+	uint8_t window[CHANNEL_WINDOW_SIZE] __attribute__((aligned(64)));
+} __attribute__((aligned(4096)));
 _Static_assert(sizeof(struct channel) == CHANNEL_STRIDE, "a channel fills its stride");
-_Static_assert(offsetof(struct channel, window) == CHANNEL_HEADER_SIZE, "the header is two pages");
+_Static_assert(offsetof(struct channel, window) <= 3072, "room for windows in the first page");
 
 _Static_assert(offsetof(struct channel, fast) == CHANNEL_FAST, "layout.h");
 _Static_assert(offsetof(struct channel, fast.stack_top) == CHANNEL_STACK_TOP, "layout.h");

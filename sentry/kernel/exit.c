@@ -66,6 +66,7 @@ static void leave_memory(struct task *t)
 {
 	struct thread_group *tg = t->tg;
 	uint64_t clear = t->clear_child_tid;
+	struct mm_usage usage;
 	int32_t zero = 0;
 	bool shared;
 
@@ -73,7 +74,8 @@ static void leave_memory(struct task *t)
 		return;
 	/* Whether somebody is left to look: other threads that stay, or another process. */
 	shared = mm_user_count(t->mm) > (tg->exiting ? tg->live_count : 1);
-	if (t->robust_list)
+	mm_get_usage(t->mm, &usage);
+	if (t->robust_list && (shared || usage.shared))
 		futex_exit_robust(t);
 	if (clear && shared && copy_to_user(t, uaddr(clear), &zero, sizeof(zero)) == 0)
 		futex_wake_address(t, clear, 1);

@@ -400,14 +400,24 @@ static int64_t vfork_begin(struct task *t, struct task *child)
 
 /* ---- the call ---- */
 
+/* With the reply. A fault is not reported: the child exists (Linux kernel_clone). */
+static void write_tid(struct task *t, uint64_t va, int32_t tid)
+{
+	struct memop op = {.type = MEMOP_WRITE,
+			   .flags = MEMOP_MAY_FAIL,
+			   .addr = va,
+			   .size = sizeof(tid),
+			   .data = &t->start.tid};
+
+	t->start.tid = tid;
+	if (va < PLATFORM_GUEST_MAX)
+		task_add_memop(t, &op);
+}
+
 static void write_parent_tid(struct task *t, const struct clone_params *p, int32_t tid)
 {
-	if (p->flags & ABI_CLONE_PARENT_SETTID) {
-		/* A fault is not reported: the child exists (Linux kernel_clone). */
-		int err = copy_to_user(t, uaddr(p->parent_tid), &tid, sizeof(tid));
-
-		(void)err;
-	}
+	if (p->flags & ABI_CLONE_PARENT_SETTID)
+		write_tid(t, p->parent_tid, tid);
 }
 
 int64_t task_clone(struct task *t, const struct clone_params *p)
@@ -527,11 +537,8 @@ static int64_t child_started(struct task *t)
 		t->reply.set_fs_base = true;
 		t->reply.fs_base = s->fs_base;
 	}
-	if (s->set_child_tid) {
-		int err = copy_to_user(t, uaddr(s->set_child_tid), &t->tid, sizeof(t->tid));
-
-		(void)err; /* as Linux: not reported */
-	}
+	if (s->set_child_tid)
+		write_tid(t, s->set_child_tid, t->tid);
 	return SYS_NORET;
 }
 

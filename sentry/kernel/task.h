@@ -138,6 +138,7 @@ struct task_start {
 	uint64_t fs_base;
 	bool set_fs_base;
 	uint64_t set_child_tid; /* guest address or 0 */
+	int32_t tid;		/* what goes there */
 };
 
 struct task {

@@ -241,8 +241,9 @@ int image_add_memop(struct exec_image *image, const struct memop *op)
 {
 	if (image->memop_count == LOAD_MEMOPS_MAX)
 		return -ENOEXEC;
-	if (!image->memops)
-		image->memops = xcalloc(LOAD_MEMOPS_MAX, sizeof(*op));
+	if (!(image->memop_count & (image->memop_count - 1))) /* a power of two, or 0: full */
+		image->memops = xrealloc(image->memops,
+					 MAX(2 * image->memop_count, 1u) * sizeof(*image->memops));
 	image->memops[image->memop_count++] = *op;
 	return 0;
 }

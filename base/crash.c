@@ -4,12 +4,14 @@
 #define UNW_LOCAL_ONLY
 #include <libunwind.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/compiler.h"
+#include "base/guard.h"
 #include "base/log.h"
 
 #define FRAMES_MAX 64
@@ -17,6 +19,7 @@
 extern const char __executable_start[]; /* the linker's: where the image begins */
 
 static char crash_stack[65536];
+static atomic_bool crashing;
 
 static void say(const char *fmt, ...) __printf(1, 2);
 static void say(const char *fmt, ...)
@@ -56,12 +59,18 @@ void crash_print_stack(void)
 
 static void on_crash(int signo, siginfo_t *si, void *context)
 {
-	const ucontext_t *uc = context;
+	ucontext_t *uc = context;
+	uint64_t ip = (uint64_t)uc->uc_mcontext.gregs[REG_RIP];
 
+	if (signo == SIGBUS && guard_fixup(&ip)) {
+		uc->uc_mcontext.gregs[REG_RIP] = (greg_t)ip;
+		return;
+	}
+	if (atomic_exchange(&crashing, true))
+		_exit(128 + signo);
 	say("runsc: crashed by signal %d (code %d) at address %p, instruction runsc+0x%lx\n", signo,
 	    si->si_code, si->si_addr,
-	    (unsigned long)((uint64_t)uc->uc_mcontext.gregs[REG_RIP] -
-			    (uint64_t)(uintptr_t)__executable_start));
+	    (unsigned long)(ip - (uint64_t)(uintptr_t)__executable_start));
 	crash_print_stack();
 	_exit(128 + signo); /* process 1 of a PID namespace would survive its own signal */
 }
@@ -70,8 +79,7 @@ void crash_handler_install(void)
 {
 	static const int signals[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT};
 	stack_t stack = {.ss_sp = crash_stack, .ss_size = sizeof(crash_stack)};
-	struct sigaction sa = {.sa_sigaction = on_crash,
-			       .sa_flags = SA_SIGINFO | SA_RESETHAND | SA_ONSTACK};
+	struct sigaction sa = {.sa_sigaction = on_crash, .sa_flags = SA_SIGINFO | SA_ONSTACK};
 
 	sigaltstack(&stack, NULL);
 	sigemptyset(&sa.sa_mask);

@@ -2,7 +2,7 @@
 /*
  * What a process of ours says when it crashes: the signal, where, and the stack by libunwind, to
  * the log's descriptor. Uses no allocation and no host call but write, so it works under the
- * filters.
+ * filters. A SIGBUS in a guarded copy (base/guard.h) is no crash.
  */
 #ifndef BASE_CRASH_H
 #define BASE_CRASH_H

@@ -62,6 +62,7 @@ enum feature_kind {
 	X(ANSWERS, "answers", FEATURE_SPEED, "", "speed: getpid and its like ask the sentry")      \
 	X(HOST_FUTEX, "host-futex", FEATURE_SPEED, "",                                             \
 	  "speed: the sentry keeps the queues of private futexes")                                 \
+	X(FILE_MAPS, "file-maps", FEATURE_SPEED, "", "speed: each read of a file is a host call")  \
 	X(EXEC_IN_PLACE, "exec-in-place", FEATURE_SPEED, "",                                       \
 	  "speed: each execve takes a new host process")
 

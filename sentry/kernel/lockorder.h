@@ -14,6 +14,7 @@
  *	          RANK_MOUNT	vfs.mount_lock
  *	          RANK_DCACHE	dentry cache: a bucket
  *	            RANK_DENTRY	a dentry's name, parent and mounts; an inode's dentries
+ *	              RANK_FILEMAP	a host file's mapped chunks
  *	              RANK_EPOLL_NEST	adding an epoll instance to another
  *	              RANK_EPOLL	epoll instance
  *	              RANK_EPITEMS	who watches a file through epoll
@@ -41,6 +42,7 @@
 	X(MOUNT, 40)                                                                               \
 	X(DCACHE, 41)                                                                              \
 	X(DENTRY, 42)                                                                              \
+	X(FILEMAP, 45)                                                                             \
 	X(EPOLL_NEST, 48)                                                                          \
 	X(EPOLL, 50)                                                                               \
 	X(EPITEMS, 52)                                                                             \

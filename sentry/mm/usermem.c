@@ -11,10 +11,13 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "abi/uio.h"
 #include "base/compiler.h"
+#include "base/feature.h"
+#include "base/guard.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "platform/platform.h"
@@ -344,12 +347,24 @@ ssize_t uio_write_zeros(struct uio *u, size_t size)
 
 /* ---- host descriptors ---- */
 
-static ssize_t host_read(int fd, void *buf, size_t size, const int64_t *offset)
+enum transfer_kind { INTO_GUEST, INTO_GUEST_NOWAIT, FROM_GUEST };
+
+static ssize_t read_nowait(int fd, void *buf, size_t size, int64_t offset)
+{
+	struct iovec iov = {buf, size};
+
+	return preadv2(fd, &iov, 1, offset, RWF_NOWAIT);
+}
+
+static ssize_t host_read(int fd, void *buf, size_t size, const int64_t *offset,
+			 enum transfer_kind kind)
 {
 	ssize_t n;
 
 	do
-		n = offset ? pread(fd, buf, size, *offset) : read(fd, buf, size);
+		n = kind == INTO_GUEST_NOWAIT ? read_nowait(fd, buf, size, *offset)
+		    : offset		      ? pread(fd, buf, size, *offset)
+					      : read(fd, buf, size);
 	while (n < 0 && errno == EINTR);
 	return n < 0 ? -errno : n;
 }
@@ -375,9 +390,9 @@ static void *direct_buffer(struct uio *u, uint64_t va, size_t size, bool for_wri
 }
 
 static ssize_t read_direct(struct uio *u, uint64_t va, void *to, size_t size, int fd,
-			   int64_t *offset)
+			   int64_t *offset, enum transfer_kind kind)
 {
-	ssize_t n = host_read(fd, to, size, offset);
+	ssize_t n = host_read(fd, to, size, offset, kind);
 
 	if (n <= 0)
 		return n;
@@ -385,6 +400,25 @@ static ssize_t read_direct(struct uio *u, uint64_t va, void *to, size_t size, in
 		platform_window_written(u->task->pt, va, (size_t)n);
 	uio_advance(u, (size_t)n);
 	return n;
+}
+
+size_t uio_write_guarded(struct uio *u, const void *src, size_t size)
+{
+	size_t done = 0, piece;
+	uint64_t va;
+
+	while ((piece = uio_next(u, size - done, &va)) > 0) {
+		void *to = direct_buffer(u, va, piece, true);
+		size_t n = to ? guarded_copy(to, (const char *)src + done, piece) : 0;
+
+		if (n && u->task)
+			platform_window_written(u->task->pt, va, n);
+		uio_advance(u, n);
+		done += n;
+		if (n < piece)
+			break;
+	}
+	return done;
 }
 
 /* The bounce buffer of one transfer, made when it is first needed. */
@@ -402,10 +436,11 @@ static char *bounce_get(struct bounce *b, const struct uio *u, size_t size)
 	return b->data;
 }
 
-static ssize_t read_bounced(struct uio *u, struct bounce *b, size_t size, int fd, int64_t *offset)
+static ssize_t read_bounced(struct uio *u, struct bounce *b, size_t size, int fd, int64_t *offset,
+			    enum transfer_kind kind)
 {
 	char *buf = bounce_get(b, u, size);
-	ssize_t n = host_read(fd, buf, MIN(size, b->size), offset);
+	ssize_t n = host_read(fd, buf, MIN(size, b->size), offset, kind);
 
 	return n > 0 ? uio_write(u, buf, (size_t)n) : n;
 }
@@ -429,17 +464,17 @@ static ssize_t write_bounced(struct uio *u, struct bounce *b, size_t size, int f
 
 /* One host call's worth; *ret_asked is how much it tried, so that the caller sees a short one. */
 static ssize_t transfer_piece(struct uio *u, struct bounce *b, size_t size, int fd, int64_t *offset,
-			      bool into_guest, size_t *ret_asked)
+			      enum transfer_kind kind, size_t *ret_asked)
 {
 	uint64_t va = 0;
 	size_t piece = uio_next(u, size, &va);
-	void *direct = direct_buffer(u, va, piece, into_guest);
+	void *direct = direct_buffer(u, va, piece, kind != FROM_GUEST);
 	ssize_t n;
 
 	if (direct) {
 		*ret_asked = piece;
-		if (into_guest)
-			return read_direct(u, va, direct, piece, fd, offset);
+		if (kind != FROM_GUEST)
+			return read_direct(u, va, direct, piece, fd, offset, kind);
 		n = host_write(fd, direct, piece, offset);
 		if (n > 0)
 			uio_advance(u, (size_t)n);
@@ -447,18 +482,19 @@ static ssize_t transfer_piece(struct uio *u, struct bounce *b, size_t size, int 
 	}
 	bounce_get(b, u, size);
 	*ret_asked = MIN(MIN(size, b->size), u->left);
-	return into_guest ? read_bounced(u, b, *ret_asked, fd, offset)
-			  : write_bounced(u, b, *ret_asked, fd, offset);
+	return kind == FROM_GUEST ? write_bounced(u, b, *ret_asked, fd, offset)
+				  : read_bounced(u, b, *ret_asked, fd, offset, kind);
 }
 
-static ssize_t transfer(struct uio *u, int fd, int64_t *offset, size_t size, bool into_guest)
+static ssize_t transfer(struct uio *u, int fd, int64_t *offset, size_t size,
+			enum transfer_kind kind)
 {
 	struct bounce bounce = {NULL, 0};
 	ssize_t done = 0, n = 0;
 	size_t asked = 0;
 
 	while ((size_t)done < size && u->left) {
-		n = transfer_piece(u, &bounce, size - (size_t)done, fd, offset, into_guest, &asked);
+		n = transfer_piece(u, &bounce, size - (size_t)done, fd, offset, kind, &asked);
 		if (n <= 0)
 			break;
 		done += n;
@@ -473,10 +509,17 @@ static ssize_t transfer(struct uio *u, int fd, int64_t *offset, size_t size, boo
 
 ssize_t uio_pread_fd(struct uio *u, int fd, int64_t *offset, size_t size)
 {
-	return transfer(u, fd, offset, size, true);
+	return transfer(u, fd, offset, size, INTO_GUEST);
+}
+
+ssize_t uio_pread_fd_nowait(struct uio *u, int fd, int64_t *offset, size_t size)
+{
+	if (feature_off(FEATURE_RWF_NOWAIT))
+		return -EOPNOTSUPP;
+	return transfer(u, fd, offset, size, INTO_GUEST_NOWAIT);
 }
 
 ssize_t uio_pwrite_fd(struct uio *u, int fd, int64_t *offset, size_t size)
 {
-	return transfer(u, fd, offset, size, false);
+	return transfer(u, fd, offset, size, FROM_GUEST);
 }

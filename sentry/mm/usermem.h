@@ -83,6 +83,11 @@ void uio_free(struct uio *u);
 ssize_t uio_write(struct uio *u, const void *src, size_t size); /* into the guest's buffers */
 ssize_t uio_read(struct uio *u, void *dst, size_t size);	/* out of them */
 ssize_t uio_write_zeros(struct uio *u, size_t size);
+/*
+ * As uio_write, from memory that may be gone (base/guard.h), and only as far as it needs no host
+ * call. Bytes, perhaps 0.
+ */
+size_t uio_write_guarded(struct uio *u, const void *src, size_t size);
 
 /*
  * Transfer between the cursor and a host descriptor at *offset (or its own position if offset is
@@ -91,6 +96,8 @@ ssize_t uio_write_zeros(struct uio *u, size_t size);
  * was moved. The lead must have been passed (worker_going_long) if the descriptor can be slow.
  */
 ssize_t uio_pread_fd(struct uio *u, int fd, int64_t *offset, size_t size);
+/* Only what is in the host's page cache (RWF_NOWAIT). -EAGAIN: nothing; -EOPNOTSUPP. */
+ssize_t uio_pread_fd_nowait(struct uio *u, int fd, int64_t *offset, size_t size);
 ssize_t uio_pwrite_fd(struct uio *u, int fd, int64_t *offset, size_t size);
 
 #endif

@@ -22,6 +22,7 @@
 
 #include "abi/fcntl.h"
 #include "abi/mman.h"
+#include "base/crash.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "fsgofer/server.h"
@@ -30,6 +31,7 @@
 #include "sentry/fs/gofer/internal.h"
 #include "sentry/kernel/cred.h"
 #include "sentry/kernel/kernel.h"
+#include "sentry/kernel/stats.h"
 #include "sentry/mm/usermem.h"
 #include "sentry/vfs/vfs.h"
 
@@ -715,6 +717,171 @@ static void maps_with_just_the_rights(void **state)
 }
 
 /* Several guests' worth of everything at once, in names of their own and in common ones. */
+/* ---- files read from memory that is mapped ---- */
+
+static uint64_t map_reads(void)
+{
+	return stats_sum(STAT_file_map_reads);
+}
+
+/* Reads [0, size) until it comes from memory; the first byte. */
+static char read_mapped(struct file *file, size_t size)
+{
+	uint64_t before = map_reads();
+	char buf[3 * 4096];
+
+	assert_true(size <= sizeof(buf));
+	for (int n = 0; n < 3 && map_reads() == before; n++)
+		assert_int_equal(read_at(file, buf, size, 0), size);
+	assert_true(map_reads() > before);
+	return buf[0];
+}
+
+/* A file of three pages of 'a', open for reading. */
+static struct file *three_pages(const char *name)
+{
+	char text[3 * 4096 + 1], path[32];
+	struct file *file;
+	struct path p;
+
+	memset(text, 'a', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	make_file(name, text);
+	snprintf(path, sizeof(path), "/%s", name);
+	p = found(path);
+	file = open_path(&p, ABI_O_RDONLY);
+	path_put(&p);
+	return file;
+}
+
+static void host_cuts(const char *name, off_t size)
+{
+	int fd = openat(f.root_fd, name, O_WRONLY | O_CLOEXEC);
+
+	assert_true(fd >= 0);
+	assert_int_equal(ftruncate(fd, size), 0);
+	close(fd);
+}
+
+static void mapped_file_shows_what_is_written(void **state)
+{
+	struct file *file = three_pages("f"), *writer;
+	struct path p = found("/f");
+	char buf[16];
+
+	(void)state;
+	assert_int_equal(read_mapped(file, 3 * 4096), 'a');
+	writer = open_path(&p, ABI_O_RDWR);
+	assert_int_equal(write_text(writer, "bc", 4095), 2);
+	assert_int_equal(read_mapped(file, 3 * 4096), 'a');
+	assert_int_equal(read_at(file, buf, 4, 4094), 4);
+	assert_memory_equal(buf, "abca", 4);
+	/* To the end and not beyond; it moves. */
+	assert_int_equal(read_at(file, buf, 16, 3 * 4096 - 3), 3);
+	assert_int_equal(read_at(file, buf, 16, 3 * 4096), 0);
+	assert_int_equal(write_text(writer, "xyz", 3 * 4096), 3);
+	assert_int_equal(read_at(file, buf, 16, 3 * 4096 - 3), 6);
+	assert_memory_equal(buf, "aaaxyz", 6);
+	file_put(file);
+	file_put(writer);
+	path_put(&p);
+}
+
+/* Cut off by somebody else: a mapped page that isn't there any more ends the copy, no more. */
+static void mapped_file_is_cut_off(void **state)
+{
+	struct file *file = three_pages("f");
+	char buf[3 * 4096];
+
+	(void)state;
+	crash_handler_install();
+	read_mapped(file, 3 * 4096);
+	host_cuts("f", 4096);
+	assert_int_equal(read_at(file, buf, sizeof(buf), 0), 4096);
+	assert_int_equal(read_at(file, buf, 100, 8192), 0);
+	host_cuts("f", 0);
+	assert_int_equal(read_at(file, buf, sizeof(buf), 0), 0);
+	file_put(file);
+}
+
+static void mapped_file_is_truncated(void **state)
+{
+	struct file *file = three_pages("f");
+	struct path p = found("/f");
+	struct iattr a = {.valid = ATTR_SIZE, .size = 5000};
+	char buf[3 * 4096];
+
+	(void)state;
+	read_mapped(file, 3 * 4096);
+	for (int n = 0; n < 2; n++) {
+		mutex_lock(&file->inode->lock);
+		assert_int_equal(file->inode->ops->setattr(file->inode, &a), 0);
+		mutex_unlock(&file->inode->lock);
+		assert_int_equal(read_at(file, buf, sizeof(buf), 0), a.size);
+		a.size = 10000;
+	}
+	assert_int_equal(buf[4999], 'a');
+	assert_int_equal(buf[5000], 0);
+	assert_int_equal(buf[9999], 0);
+	file_put(file);
+	path_put(&p);
+}
+
+/* However many files are read again and again, there is a bound; and nothing is left of them. */
+static void mapped_files_are_bounded(void **state)
+{
+	(void)state;
+	for (int n = 0; n < 600; n++) {
+		char name[16];
+		struct file *file;
+
+		snprintf(name, sizeof(name), "f%d", n);
+		file = three_pages(name);
+		assert_int_equal(read_mapped(file, 4096), 'a');
+		file_put(file);
+	}
+	assert_in_range(f.client->chunk_count, 1, 512);
+}
+
+/* Two threads read what another cuts off and fills again. */
+static void *read_on(void *arg)
+{
+	struct file *file = arg;
+	char buf[3 * 4096];
+
+	for (int n = 0; n < 20000; n++) {
+		ssize_t got = read_at(file, buf, sizeof(buf), 0);
+
+		assert_in_range(got, 0, sizeof(buf));
+		for (ssize_t i = 0; i < got; i += 512)
+			assert_true(buf[i] == 'a' || buf[i] == '\0');
+	}
+	return NULL;
+}
+
+static void mapped_file_under_fire(void **state)
+{
+	struct file *file = three_pages("f");
+	pthread_t readers[2];
+	char text[3 * 4096];
+
+	(void)state;
+	crash_handler_install();
+	memset(text, 'a', sizeof(text));
+	for (int n = 0; n < 2; n++)
+		pthread_create(&readers[n], NULL, read_on, file);
+	for (int n = 0; n < 2000; n++) {
+		int fd = openat(f.root_fd, "f", O_WRONLY | O_CLOEXEC);
+
+		assert_int_equal(ftruncate(fd, n % 3 * 4096), 0);
+		assert_int_equal(pwrite(fd, text, sizeof(text), 0), sizeof(text));
+		close(fd);
+	}
+	for (int n = 0; n < 2; n++)
+		pthread_join(readers[n], NULL);
+	file_put(file);
+}
+
 struct guest {
 	int number;
 	uint32_t random;
@@ -1061,6 +1228,11 @@ int main(void)
 	    T(next_listing_starts_afresh),
 	    T(survives_a_full_gofer),
 	    T(maps_with_just_the_rights),
+	    T(mapped_file_shows_what_is_written),
+	    T(mapped_file_is_cut_off),
+	    T(mapped_file_is_truncated),
+	    T(mapped_files_are_bounded),
+	    T(mapped_file_under_fire),
 	    T(many_at_once),
 	    SHARED(many_at_once),
 	    SHARED(lists),

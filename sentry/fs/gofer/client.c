@@ -43,6 +43,8 @@ struct gofer_client *gofer_client_new(struct kernel *k, const int *socks, size_t
 	pthread_cond_init(&c->freed, NULL);
 	mutex_init(&c->idle_lock, RANK_LEAF);
 	list_init(&c->idle);
+	mutex_init(&c->chunks_lock, RANK_LEAF);
+	list_init(&c->chunks);
 	c->conns = xcalloc(count, sizeof(*c->conns));
 	c->conn_count = count;
 	for (size_t i = 0; i < count; i++) {
@@ -61,7 +63,7 @@ struct gofer_client *gofer_client_new(struct kernel *k, const int *socks, size_t
 
 void gofer_client_destroy(struct gofer_client *c)
 {
-	check(list_empty(&c->idle));
+	check(list_empty(&c->idle) && list_empty(&c->chunks));
 	for (size_t i = 0; i < c->conn_count; i++) {
 		close(c->conns[i].sock);
 		munmap(c->conns[i].buffer, 2 * GOFER_MESSAGE_MAX);
@@ -71,6 +73,7 @@ void gofer_client_destroy(struct gofer_client *c)
 	pthread_cond_destroy(&c->freed);
 	pthread_mutex_destroy(&c->lock);
 	mutex_destroy(&c->idle_lock);
+	mutex_destroy(&c->chunks_lock);
 	free(c);
 }
 
@@ -364,6 +367,7 @@ void gofer_client_report(const struct gofer_client *c, struct strbuf *out)
 			strbuf_addf(out, "counter %llu gofer.%s\n", n, names[type]);
 	}
 	strbuf_addf(out, "gauge %u gofer_files_kept\n", c->idle_count);
+	strbuf_addf(out, "gauge %u file_chunks\n", c->chunk_count);
 	strbuf_addf(out, "gauge %zu gofer_listing_bytes\n", atomic_load(&c->cached_bytes));
 }
 

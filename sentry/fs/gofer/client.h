@@ -67,6 +67,11 @@ struct gofer_client {
 	struct list idle;	    /* idle_lock: struct gofer_inode.idle_link, oldest first */
 	unsigned idle_count;	    /* idle_lock */
 	atomic_size_t cached_bytes; /* [a] of directory listings (readdir.c) */
+
+	/* Chunks of files that may be mapped (filemap.c). */
+	struct mutex chunks_lock; /* RANK_LEAF */
+	struct list chunks;	  /* chunks_lock: struct map_chunk.link */
+	unsigned chunk_count;	  /* chunks_lock */
 };
 
 struct gofer_rpc *rpc_begin(struct gofer_client *c, enum gofer_type type, size_t req_size);

@@ -8,10 +8,14 @@
  * always told one), and of not shared trees they are kept for a while after the last close, so that
  * opening again costs no message. O_DIRECT is accepted and ignored.
  *
- * Whether a read will wait for a disk can't be known, and passing the lead costs more than a read
- * from the page cache. So the lead is kept as long as the file system is quick: a call that took
- * longer than SLOW_NS makes the next SLOW_CALLS calls pass the lead before. Large transfers and
- * file systems on a network always pass it.
+ * What the host has in memory is read with the lead in hand: passing it costs more than the read.
+ * The host says whether it has (RWF_NOWAIT); what is missing is read without the lead. What is read
+ * again comes from memory that we map (filemap.c).
+ *
+ * Whether a write, or a read where RWF_NOWAIT isn't known, will wait for a disk can't be known. So
+ * the lead is kept as long as the file system is quick: a call that took longer than SLOW_NS makes
+ * the next SLOW_CALLS calls pass the lead before. Large transfers and file systems on a network
+ * always pass it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -99,8 +103,22 @@ void gofer_drop_kept(struct gofer_inode *g)
 	writable = g->writable;
 	g->readable = g->writable = NULL;
 	mutex_unlock(&g->lock);
+	filemap_drop(g);
 	host_file_put(readable);
 	host_file_put(writable);
+}
+
+/* A file of overlayfs has its first descriptor for writing: others may show another file. */
+static void copied_up(struct gofer_inode *g)
+{
+	struct host_file *readable;
+
+	mutex_lock(&g->lock);
+	readable = g->readable;
+	g->readable = NULL;
+	mutex_unlock(&g->lock);
+	filemap_drop(g);
+	host_file_put(readable);
 }
 
 /* The inode that was used longest ago, with a reference, if there are more than max. */
@@ -155,7 +173,7 @@ static void remember(struct gofer_inode *g)
 /* A reference to what is kept: hf, which is taken over, unless another one was quicker. */
 static struct host_file *keep(struct gofer_inode *g, bool write, struct host_file *hf)
 {
-	struct host_file **slot = write ? &g->writable : &g->readable, *kept;
+	struct host_file **slot = write ? &g->writable : &g->readable, *kept, *ours = hf;
 
 	mutex_lock(&g->lock);
 	if (!*slot) {
@@ -165,6 +183,8 @@ static struct host_file *keep(struct gofer_inode *g, bool write, struct host_fil
 	kept = host_file_get(*slot);
 	mutex_unlock(&g->lock);
 	host_file_put(hf);
+	if (write && kept == ours && g->super->copies_up)
+		copied_up(g);
 	remember(g);
 	return kept;
 }
@@ -249,15 +269,61 @@ static struct gofer_file *gofer_file(const struct file *f)
 	return f->private;
 }
 
-static ssize_t file_read(struct file *f, struct uio *to, int64_t *pos)
+static bool may_map(const struct gofer_inode *g)
+{
+	return g->super->mappable && g->host_dev == g->super->root_dev;
+}
+
+/* Without knowing what is in the page cache: the lead is passed when the host was slow lately. */
+static ssize_t read_blind(struct file *f, struct uio *to, int64_t *pos)
 {
 	struct gofer_super *s = gofer_inode(f->inode)->super;
 	uint64_t start = io_begin(s, to->left);
 	ssize_t n = uio_pread_fd(to, gofer_file(f)->hf->fd, pos, to->left);
 
-	stat_count(file_reads);
 	io_end(s, start);
 	return n;
+}
+
+/* With a host call: first what is in the page cache, then, without the lead, what isn't. */
+static ssize_t read_host(struct file *f, struct uio *to, int64_t *pos)
+{
+	struct gofer_inode *g = gofer_inode(f->inode);
+	struct gofer_super *s = g->super;
+	int64_t start = *pos;
+	ssize_t n, more;
+
+	stat_count(file_reads);
+	if (s->remote || to->left > LARGE_SIZE ||
+	    atomic_load_explicit(&s->no_nowait, memory_order_relaxed))
+		return read_blind(f, to, pos);
+	n = uio_pread_fd_nowait(to, gofer_file(f)->hf->fd, pos, to->left);
+	if (n == -EOPNOTSUPP) {
+		atomic_store(&s->no_nowait, true);
+		return read_blind(f, to, pos);
+	}
+	if (n > 0 && may_map(g))
+		filemap_seen(g, start, (uint64_t)n);
+	if (n != -EAGAIN && (n <= 0 || !to->left ||
+			     (uint64_t)*pos >= __atomic_load_n(&f->inode->size, __ATOMIC_RELAXED)))
+		return n;
+	stat_count(file_reads_waited);
+	worker_going_long();
+	more = uio_pread_fd(to, gofer_file(f)->hf->fd, pos, to->left);
+	return n > 0 ? n + MAX(more, (ssize_t)0) : more;
+}
+
+static ssize_t file_read(struct file *f, struct uio *to, int64_t *pos)
+{
+	struct gofer_inode *g = gofer_inode(f->inode);
+	size_t n = may_map(g) ? filemap_read(g, gofer_file(f)->hf, to, pos) : 0;
+	ssize_t more;
+
+	if (n &&
+	    (!to->left || (uint64_t)*pos >= __atomic_load_n(&f->inode->size, __ATOMIC_RELAXED)))
+		return (ssize_t)n;
+	more = read_host(f, to, pos);
+	return n ? (ssize_t)n + MAX(more, (ssize_t)0) : more;
 }
 
 /* The file is at least this large. */

@@ -47,6 +47,9 @@ struct gofer_super {
 	struct super_block *sb;	     /* [I] borrowed */
 	bool shared;		     /* [I] */
 	bool remote;		     /* [I] on a network: any read may take long */
+	bool mappable;		     /* [I] files of root_dev may be mapped (filemap.c) */
+	bool copies_up;		     /* [I] overlayfs: opening for writing may make a new file */
+	atomic_bool no_nowait;	     /* [a] its files don't know RWF_NOWAIT */
 	uint64_t root_dev;	     /* [I] of the host */
 	atomic_int slow_left;	     /* [a] file.c: so many reads pass the lead first */
 
@@ -101,6 +104,11 @@ struct gofer_inode {
 	/* Of a directory, see ahead.c. */
 	atomic_uint ahead_size;		      /* [a] names to look up at once; 0: one */
 	atomic_uint ahead_asked, ahead_taken; /* [a] since it was listed */
+
+	struct mutex map_lock;	   /* RANK_FILEMAP */
+	struct map_chunk **chunks; /* [map_lock] of a file, by number (filemap.c) */
+	uint32_t chunk_slots;	   /* [map_lock] */
+	uint32_t chunk_count;	   /* [map_lock] those there are; written atomically */
 
 	struct mutex append_lock; /* RANK_OBJECT: one O_APPEND write at a time */
 	atomic_bool stale;	  /* [a] own reads and writes changed the host's attributes */
@@ -222,5 +230,20 @@ bool gofer_nodes_in(struct inode *dir); /* whether the directory has any */
 /* Emits those of a directory from f->pos on; false: no room. */
 bool gofer_nodes_emit(struct file *f, struct dir_emit *e);
 void gofer_nodes_destroy(struct gofer_super *s);
+
+/* filemap.c: reading what the sentry maps. */
+#define FS_OVERLAY 0x794c7630u
+/* Whether files of a host file system of that type (statfs) may be mapped. */
+bool filemap_can_map(uint32_t fs_type);
+/*
+ * Copies what can be had from memory and moves *pos by it; bytes, 0: ask the host. hf: the
+ * descriptor of the open file.
+ */
+size_t filemap_read(struct gofer_inode *g, const struct host_file *hf, struct uio *to,
+		    int64_t *pos);
+/* A host call that didn't wait has read this: it is in the page cache. */
+void filemap_seen(struct gofer_inode *g, int64_t pos, uint64_t size);
+/* The content may be another file's from now on, or the descriptors are given up. */
+void filemap_drop(struct gofer_inode *g);
 
 #endif

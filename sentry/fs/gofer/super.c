@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/feature.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "sentry/fs/gofer/internal.h"
@@ -138,6 +139,7 @@ static struct inode *make_inode(struct gofer_super *s, const struct gofer_node *
 	list_init(&g->idle_link);
 	mutex_init(&g->lock, RANK_OBJECT);
 	mutex_init(&g->append_lock, RANK_OBJECT);
+	mutex_init(&g->map_lock, RANK_FILEMAP);
 	i->private = g;
 	i->rdev = abi_makedev(a->rdev_major, a->rdev_minor);
 	gofer_apply_attr(i, a);
@@ -198,6 +200,7 @@ void gofer_evict(struct inode *i)
 	free(g->target);
 	mutex_destroy(&g->lock);
 	mutex_destroy(&g->append_lock);
+	mutex_destroy(&g->map_lock);
 	free(g);
 }
 
@@ -301,6 +304,9 @@ int gofer_fs_mount(struct kernel *k, struct gofer_client *c, uint32_t index, boo
 		return err;
 	}
 	gofer_super(sb)->remote = is_remote(st.type);
+	gofer_super(sb)->mappable =
+	    !shared && !feature_off(FEATURE_FILE_MAPS) && filemap_can_map((uint32_t)st.type);
+	gofer_super(sb)->copies_up = (uint32_t)st.type == FS_OVERLAY;
 	*ret = sb;
 	return 0;
 }

@@ -100,6 +100,16 @@ static void find_pkru(struct stub_boot *boot)
 		boot->pkru_offset = b;
 }
 
+static void fill_answers(const struct platform_config *config, struct stub_boot *boot)
+{
+	for (uint32_t i = 0; i < config->answer_count; i++) {
+		const struct platform_answer_call *c = &config->answer_calls[i];
+
+		check(c->nr < STUB_ANSWERED_MAX);
+		boot->answer_of[c->nr] = (uint8_t)((i + 1) | (c->own ? ANSWER_OWN : 0));
+	}
+}
+
 static int fill_boot(struct platform *p, const struct platform_config *config,
 		     struct stub_boot *boot, uint64_t text_size, uint64_t token)
 {
@@ -115,6 +125,8 @@ static int fill_boot(struct platform *p, const struct platform_config *config,
 	p->fsgsbase = boot->fsgsbase;
 	boot->host_futex = platform_host_futex(p);
 	find_pkru(boot);
+	boot->tell_sites = platform_fast_entry(p) && !(p->without & FEATURE_BIT(PATCH));
+	fill_answers(config, boot);
 	boot->plan_count = p->without & FEATURE_BIT(WINDOWS) ? 0 : config->copyplan_count;
 	/* The image's own descriptor, and the listener's, are still to come. */
 	boot->fd_end = host_has_close_range() ? 0 : host_fd_end(-1) + FDS_TO_COME;

@@ -151,6 +151,7 @@ struct platform {
 	void *state;				    /* [I] the backend's own */
 	uint64_t without, force;		    /* [I] FEATURE_BIT()s */
 	uint32_t spare_target;			    /* [I] */
+	uint32_t answer_count;			    /* [I] */
 	uint64_t vdso_size, vdso_code_offset;	    /* [I] */
 	bool fsgsbase;				    /* [I] */
 	struct platform_counters stats;		    /* [a] */

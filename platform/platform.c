@@ -23,6 +23,7 @@ static struct platform *platform_alloc(const struct platform_config *config)
 	p->spare_target = config->spare_count;
 	p->without = config->without;
 	p->force = config->force;
+	p->answer_count = config->answer_count;
 	mutex_init(&p->lock, RANK_PLATFORM);
 	mutex_init(&p->arena_lock, RANK_PLATFORM_ARENA);
 	list_init(&p->outstanding);
@@ -111,6 +112,10 @@ int platform_new(const struct platform_config *config, struct platform **ret_pla
 	const char *why;
 	int err = -EINVAL;
 
+	if (config->answer_count > PLATFORM_ANSWERS_MAX) {
+		*ret_why = "too many answers";
+		return -E2BIG;
+	}
 	if (config->copyplan_count > STUB_PLANS_MAX) {
 		*ret_why = "too many copy plans";
 		return -E2BIG;
@@ -443,6 +448,17 @@ bool platform_host_futex(const struct platform *p)
 	return p->backend->stub_calls && !(p->without & FEATURE_BIT(HOST_FUTEX));
 }
 
+void platform_answers_set(struct platform_thread *t, const uint64_t *values, uint32_t valid)
+{
+	struct channel_answers *a = &t->ch->answers;
+
+	if (!t->p->backend->stub_calls || (t->p->without & FEATURE_BIT(ANSWERS)))
+		return;
+	for (uint32_t i = 0; i < t->p->answer_count; i++)
+		atomic_store_explicit(&a->value[i], values[i], memory_order_relaxed);
+	atomic_store_explicit(&a->valid, valid, memory_order_release);
+}
+
 /* The memory of a thread or vfork child is the parent's; it gets a slot of its own there. */
 static int prepare_sharing(struct platform_thread *parent, enum platform_clone kind, void *cookie,
 			   struct platform_thread **ret_child)
@@ -462,6 +478,7 @@ static int prepare_sharing(struct platform_thread *parent, enum platform_clone k
 	t = thread_create(parent->mm, slot, kind, cookie);
 	t->slot_fresh = fresh;
 	t->ch->seq = 0;
+	atomic_store(&t->ch->answers.valid, 0);
 	atomic_store(&t->ch->state, CHANNEL_IDLE);
 	atomic_store(&t->ch->tid_word, 1);
 	*ret_child = t;

@@ -59,6 +59,9 @@ enum platform_event_type {
 	PEV_KICKED,  /* stopped between two guest instructions because of platform_kick */
 	PEV_REPORT,  /* what a reply asked for is done or failed: report */
 	PEV_STARTED, /* a new thread exists and waits for its first reply */
+	PEV_SITE, /* a call that trapped was served without the sentry; told now and then, so that
+		     it learns which sites to rewrite. regs.rip is behind the call; as PEV_KICKED
+		     otherwise */
 };
 
 struct platform_fault {
@@ -202,11 +205,24 @@ struct platform_callbacks {
 	void *broken_cookie;
 };
 
+/*
+ * A call whose result is a number that the sentry knows beforehand: the stub answers it from what
+ * platform_answers_set left there. own: only if its first argument (an int) is 0. The host's own
+ * sched_yield is made on top of the answer, if that is the call.
+ */
+struct platform_answer_call {
+	uint16_t nr;
+	bool own;
+};
+#define PLATFORM_ANSWERS_MAX 15
+
 struct platform_config {
 	const char *name; /* "notify", "ptrace", or NULL for the best that the host offers */
 	const struct platform_callbacks *callbacks;
 	const struct copyplan *copyplans; /* indexed by call number */
 	uint32_t copyplan_count;
+	const struct platform_answer_call *answer_calls; /* PLATFORM_ANSWERS_MAX at most */
+	uint32_t answer_count;
 	uint32_t cpus;	      /* how many the sandbox may use at once; 0: all it may run on */
 	uint32_t spare_count; /* stub processes kept ready for exec */
 	uint64_t without;     /* FEATURE_BIT()s (base/feature.h) not to be used */
@@ -309,6 +325,14 @@ int platform_clone_prepare(struct platform_thread *parent, enum platform_clone k
  * blocks on the guest; a thread that died meanwhile makes it a no-op.
  */
 void platform_reply(struct platform_thread *t, const struct platform_reply *r);
+
+/*
+ * The thread's own answers to config.answer_calls, in that order: from now on, whether it runs or
+ * not; each value by itself is the old or the new one. valid: bit i says that values[i] is one; the
+ * others are the sentry's to answer. A thread begins with none. Any thread of the sentry; the
+ * caller sees to the order of several of them. Nothing happens where the platform has no answers.
+ */
+void platform_answers_set(struct platform_thread *t, const uint64_t *values, uint32_t valid);
 
 /*
  * Asks a thread to stop with PEV_KICKED soon. A kick is never lost: given to a STOPPED thread, or

@@ -84,6 +84,8 @@ bool request_decode(struct platform_thread *t, struct platform_event *ret_event)
 	case PEV_KICKED:
 		count_stat(t->p, kicks);
 		return true;
+	case PEV_SITE:
+		return true;
 	case PEV_REPORT:
 		ret_event->report = req.report;
 		count_stat(t->p, reports);

@@ -42,6 +42,7 @@
 #include "sentry/fs/builtin.h"
 #include "sentry/fs/gofer/gofer_fs.h"
 #include "sentry/fs/proc/sysctl.h"
+#include "sentry/kernel/answers.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/klog.h"
 #include "sentry/kernel/process.h"
@@ -83,6 +84,8 @@ static void make_platform(struct boot *b)
 	    .callbacks = &b->callbacks,
 	    .copyplans = syscall_copyplans_new(), /* kept for good */
 	    .copyplan_count = SYSCALL_TABLE_COUNT,
+	    .answer_calls = kernel_answer_calls,
+	    .answer_count = kernel_answer_count,
 	    .spare_count = SPARE_STUBS,
 	    .without = features_without(),
 	    .force = features_forced(),

@@ -117,7 +117,14 @@ struct channel_fast {
 	_Atomic uint32_t kicked; /* a kick came while the thread was in the stub's text */
 	uint32_t stage;		 /* enum fast_stage */
 	uint32_t by_gs;		 /* gs points here: fast.S may use it on the way out */
-	uint32_t spare[27];
+	uint32_t trapped;	 /* calls that came by a trap and were served here */
+	uint32_t spare[10];
+};
+
+/* Written by the sentry (platform_answers_set), read by the stub. */
+struct channel_answers {
+	_Atomic uint32_t valid;
+	_Atomic uint64_t value[PLATFORM_ANSWERS_MAX];
 };
 
 struct channel {
@@ -130,6 +137,7 @@ struct channel {
 	struct channel_fast fast __attribute__((aligned(64)));
 	struct channel_request req;
 	struct channel_reply rep;
+	struct channel_answers answers __attribute__((aligned(64)));
 	struct channel_memop memops[PLATFORM_MEMOPS_MAX];
 	/* Begins in the first page: many processes never touch another one. */
 	uint8_t window[CHANNEL_WINDOW_SIZE] __attribute__((aligned(64)));
@@ -158,6 +166,11 @@ struct stub_vdso_part {
 #define STUB_VDSO_PARTS_MAX 8
 #define STUB_PLANS_MAX	    512
 
+/* A call that is answered: its place in channel_answers + 1. */
+#define STUB_ANSWERED_MAX 256
+#define ANSWER_PLACE	  0x1fu
+#define ANSWER_OWN	  0x20u /* only if the first argument is 0 */
+
 /* What the sentry tells the stub once, by writing it into the image. */
 struct stub_boot {
 	uint64_t token; /* the zygote's HELLO */
@@ -166,7 +179,9 @@ struct stub_boot {
 	uint32_t touch_pages; /* madvise has no MADV_POPULATE_* */
 	uint32_t host_futex;  /* private futexes are the host's */
 	uint32_t pkru,
-	    pkru_offset; /* rights of a fresh thread, in its xsave area; 0: no such CPU */
+	    pkru_offset;     /* rights of a fresh thread, in its xsave area; 0: no such CPU */
+	uint32_t tell_sites; /* PEV_SITE is wanted */
+	uint8_t answer_of[STUB_ANSWERED_MAX]; /* call number -> ANSWER_*, 0: none */
 	uint32_t filter_count;
 	uint32_t plan_count;
 	uint32_t vdso_part_count;

@@ -50,7 +50,7 @@
 #define CHANNEL_STACK_TOP   (CHANNEL_FAST + 0)
 #define CHANNEL_KICKED	    (CHANNEL_FAST + 8)
 #define CHANNEL_BY_GS	    (CHANNEL_FAST + 16)
-#define CHANNEL_REGS	    200 /* req.regs */
+#define CHANNEL_REGS	    136 /* req.regs */
 #define CHANNEL_REG(number) (CHANNEL_REGS + 8 * (number))
 
 #endif

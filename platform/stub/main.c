@@ -15,6 +15,7 @@
 #define RFLAGS_TF  0x100ul
 #define RFLAGS_DF  0x400ul
 #define RFLAGS_AC  0x40000ul
+#define TELL_EACH  8  /* of how many calls that trap and are served here the sentry hears */
 #define SPIN_LOOKS 16 /* at the state, between two looks at the clock */
 
 void stub_exit_process(void)
@@ -322,7 +323,11 @@ static void trapped(struct channel *ch, struct abi_ucontext *uc)
 	stub_get_regs(&uc->mcontext, regs);
 	if (stub_local_call(ch, regs)) {
 		uc->mcontext.ax = regs->rax;
-		go_on(ch, uc);
+		if (!stub_boot.tell_sites || ++ch->fast.trapped % TELL_EACH)
+			go_on(ch, uc);
+		ch->req.type = PEV_SITE;
+		ch->req.window_count = 0;
+		return;
 	}
 	if (stub_futex_waits(regs))
 		bounce(ch, uc);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Credentials, and what user id changes do to them (execve: sentry/loader/creds.c). */
 #include "sentry/kernel/cred.h"
+#include "sentry/kernel/answers.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -93,6 +94,7 @@ void cred_install(struct task *t, struct cred *c)
 
 	mutex_lock(&t->kernel->tasks_lock);
 	t->cred = c;
+	answers_changed_locked(t);
 	if (changed)
 		t->tg->dumpable = false;
 	mutex_unlock(&t->kernel->tasks_lock);

@@ -43,6 +43,7 @@
  * is the same.
  */
 #include "sentry/kernel/exec.h"
+#include "sentry/kernel/answers.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -277,6 +278,7 @@ static void become_program(struct task *t, struct exec_state *e)
 	if (e->image.secure)
 		t->pdeath_signal = 0;
 	set_names(t, e);
+	answers_started(t); /* perhaps as the leader */
 }
 
 /* ---- filling the new memory ---- */

@@ -21,6 +21,7 @@
  * References: the id map holds one to each task (its "life"), the tree one to each process.
  */
 #include "sentry/kernel/exit.h"
+#include "sentry/kernel/answers.h"
 
 #include <errno.h>
 #include <string.h>
@@ -200,6 +201,7 @@ static void reparent_children_locked(struct thread_group *tg, struct list *dead)
 	list_for_each_safe (child, next, &tg->children, sibling) {
 		list_del(&child->sibling);
 		child->parent = reaper;
+		answers_group_changed_locked(child);
 		if (reaper)
 			list_add_tail(&reaper->children, &child->sibling);
 		child->exit_signal = ABI_SIGCHLD;

@@ -24,6 +24,7 @@
  *with CLONE_THREAD.
  */
 #include "sentry/kernel/fork.h"
+#include "sentry/kernel/answers.h"
 
 #include <errno.h>
 #include <string.h>
@@ -549,6 +550,7 @@ int64_t task_started(struct task *t)
 	mutex_unlock(&t->tg->siglock);
 	if (t->exec || !atomic_load(&t->tg->host_pid))
 		atomic_store(&t->tg->host_pid, platform_host_pid(t->pt));
+	answers_started(t);
 	if (t->exec)
 		return exec_continue(t);
 	return child_started(t);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sentry/kernel/pgrp.h"
+#include "sentry/kernel/answers.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -92,6 +93,7 @@ void pgrp_join_locked(struct thread_group *tg, struct process_group *pg)
 		list_del(&tg->pgrp_link);
 	list_add_tail(&pg->members, &tg->pgrp_link);
 	tg->pgrp = pg;
+	answers_group_changed_locked(tg);
 	if (!old)
 		return;
 	if (list_empty(&old->members))

@@ -477,6 +477,9 @@ static void handle_event(struct task *t)
 	case PEV_KICKED:
 		patch_stopped(t);
 		break;
+	case PEV_SITE:
+		patch_count_call(t);
+		break;
 	}
 	handler_done(t, ret);
 }

@@ -103,15 +103,16 @@ PROGRAM_TEST(vsyscall, P_VSYSCALL, 0)
 
 PROGRAM_TEST(fast_registers, P_FAST_REGS, 0)
 PROGRAM_TEST(gs_base, P_GS, 0)
+PROGRAM_TEST(answers, P_ANSWERS, 0)
 
 /* Programs whose call sites are rewritten: everything works from there too. */
 static void fast_programs(void **state)
 {
 	static const long programs[][2] = {
-	    {P_CALLS, 0},     {P_WINDOWS, 0}, {P_MEMORY, 0},  {P_SIGNAL, 0},
-	    {P_FP, 0},	      {P_KICK, 0},    {P_ATOMIC, 0},  {P_FS, 0},
-	    {P_VDSO, 0},      {P_FORK, 0},    {P_VFORK, 0},   {P_VFORK_READS, 0},
-	    {P_THREADS, 200}, {P_GS, 0},      {P_FORKS, 100}, {P_FORK_IN_THREAD, 0}};
+	    {P_CALLS, 0},   {P_WINDOWS, 0},	  {P_MEMORY, 0},    {P_SIGNAL, 0}, {P_FP, 0},
+	    {P_KICK, 0},    {P_ATOMIC, 0},	  {P_FS, 0},	    {P_VDSO, 0},   {P_FORK, 0},
+	    {P_VFORK, 0},   {P_VFORK_READS, 0},	  {P_THREADS, 200}, {P_GS, 0},	   {P_ANSWERS, 0},
+	    {P_FORKS, 100}, {P_FORK_IN_THREAD, 0}};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(programs) / sizeof(programs[0]); i++)
@@ -182,6 +183,17 @@ static void fast_calls_under_kicks(void **state)
 {
 	(void)state;
 	run_pelted(P_KICKED | P_FASTLY, KICKED_ROUNDS);
+}
+
+/* The sentry hears of sites whose calls it doesn't serve, or they would never be rewritten. */
+static void sites_that_trap_are_told(void **state)
+{
+	(void)state;
+	mini.sites_told = 0;
+	assert_int_equal(run(P_BENCH_ANSWER, 1000), 0);
+	assert_int_equal(mini.sites_told, 1000 / 8);
+	assert_int_equal(run(P_BENCH_ANSWER | P_FASTLY, 1000), 0);
+	assert_int_equal(mini.sites_told, 1000 / 8);
 }
 
 static void fault_without_handler(void **state)
@@ -384,6 +396,8 @@ static void costs(void **state)
 	       (unsigned long long)call, (unsigned long long)forks,
 	       (unsigned long long)native_fork_ns(200), (unsigned long long)execs);
 	printf("call from a rewritten site %llu ns\n", cost_ns(P_BENCH | P_FASTLY, 20000, 0));
+	printf("answer, rewritten %llu ns, trapped %llu ns\n",
+	       cost_ns(P_BENCH_ANSWER | P_FASTLY, 1000000, 0), cost_ns(P_BENCH_ANSWER, 20000, 0));
 	printf("futex turns, rewritten %llu ns, trapped %llu ns\n",
 	       cost_ns(P_PING_PONG | P_FASTLY, 20000, 0), cost_ns(P_PING_PONG, 20000, 0));
 	printf("mmap anonymous %llu ns, of a file %llu ns\n", cost_ns(P_BENCH_MMAP, 2000, 0),
@@ -458,6 +472,8 @@ int main(void)
 	    cmocka_unit_test(many_processes),
 	    cmocka_unit_test(fast_registers),
 	    cmocka_unit_test(gs_base),
+	    cmocka_unit_test(answers),
+	    cmocka_unit_test(sites_that_trap_are_told),
 	    cmocka_unit_test(fast_programs),
 	    cmocka_unit_test(fast_calls_under_kicks),
 	    cmocka_unit_test(waits_under_kicks),

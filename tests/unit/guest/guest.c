@@ -512,6 +512,32 @@ static void p_kicked(long rounds)
 	EXPECT(counter == 4);
 }
 
+static void p_answers(void)
+{
+	EXPECT(CALL(39) == -38);
+	EXPECT(CALL(G_ANSWERS, 77, 7) == 0);
+	for (int i = 0; i < 100; i++) {
+		EXPECT(CALL(39) == 77 && CALL(124, 0) == 78 && CALL(24) == 0);
+		EXPECT(CALL(124, 1) == -38);
+		EXPECT(CALL(G_NOP, i) == i + 1);
+	}
+	check_site(39, FLAGS_ARITHMETIC, 77);
+	EXPECT(CALL(G_ANSWERS, 0x123456789a, 6) == 0);
+	EXPECT(CALL(39) == -38 && CALL(124, 0) == 0x123456789b);
+	if (CALL(G_FORK) == 0) {
+		EXPECT(CALL(124, 0) == -38); /* a new thread has none */
+		CALL(G_DONE, 0);
+	}
+	EXPECT(CALL(G_WAIT, 1) == 0);
+}
+
+static void p_bench_answer(long count)
+{
+	EXPECT(CALL(G_ANSWERS, 77, 7) == 0);
+	for (long i = 0; i < count; i++)
+		CALL(39);
+}
+
 #define FUTEX_WAIT_PRIVATE 128
 #define FUTEX_WAKE_PRIVATE 129
 
@@ -848,6 +874,10 @@ static void run(long program, long arg, long arg2)
 		return p_execs(arg);
 	case P_EXEC_LEAVER:
 		return p_exec_leaver(arg, arg2);
+	case P_ANSWERS:
+		return p_answers();
+	case P_BENCH_ANSWER:
+		return p_bench_answer(arg);
 	case P_PING_PONG:
 		return p_ping_pong(arg);
 	case P_GARBAGE:

@@ -33,6 +33,7 @@ enum guest_call {
 	G_SELF,		  /* this guest's number */
 	G_RESTART,	  /* made again once, then 7 */
 	G_KICK,		  /* another thread of the sentry kicks the caller soon */
+	G_ANSWERS,	  /* (value, valid): of getpid, getsid(0) (value + 1), sched_yield (0) */
 	G_SLOW_IN,	  /* like G_IN, but never through a window */
 	G_EXEC,		  /* (program, arg, arg2, where the vDSO is or 0): in place */
 	G_LAST = 511,
@@ -64,11 +65,13 @@ enum guest_program {
 	P_VSYSCALL,
 	P_FAST_REGS,
 	P_GS,
-	P_KICKED,    /* (rounds of each thread) */
-	P_EXEC,	     /* (next program, its argument): leaves marks where it may */
-	P_INSPECT,   /* looks for marks */
-	P_EXECS,     /* (count): execs itself so often */
-	P_PING_PONG, /* (rounds): two threads, private futexes */
+	P_KICKED,  /* (rounds of each thread) */
+	P_EXEC,	   /* (next program, its argument): leaves marks where it may */
+	P_INSPECT, /* looks for marks */
+	P_EXECS,   /* (count): execs itself so often */
+	P_ANSWERS,
+	P_BENCH_ANSWER, /* (count) */
+	P_PING_PONG,	/* (rounds): two threads, private futexes */
 	/* hostile */
 	P_GARBAGE,	 /* (1: from another thread, all the time) */
 	P_STUB_SYSCALLS, /* (number of the call, the instruction's address) */

@@ -117,7 +117,11 @@ uint64_t mini_force;
 
 void mini_start(struct mini *m, uint32_t spares, uint64_t without)
 {
+	static const struct platform_answer_call answers[] = {
+	    {39, false}, {124, true}, {24, false}};
 	struct platform_config config = {.callbacks = &callbacks,
+					 .answer_calls = answers,
+					 .answer_count = 3,
 					 .copyplans = plans(),
 					 .copyplan_count = G_LAST + 1,
 					 .spare_count = spares,
@@ -480,6 +484,9 @@ static void call(struct mini *m, struct guest *g, const struct platform_event *e
 		return reply_ret(g, 3);
 	case G_KICK:
 		return do_kick(g);
+	case G_ANSWERS:
+		platform_answers_set(g->pt, (uint64_t[]){a[0], a[0] + 1, 0}, (uint32_t)a[1]);
+		return reply_ret(g, 0);
 	case G_SELF:
 		return reply_ret(g, g->number);
 	case G_RESTART:
@@ -582,6 +589,11 @@ bool mini_step(struct mini *m)
 		return true;
 	}
 	g->ev = ev;
+	if (ev.type == PEV_SITE) {
+		m->sites_told++;
+		platform_reply(g->pt, &(struct platform_reply){0});
+		return true;
+	}
 	if (ev.type == PEV_KICKED)
 		atomic_fetch_add(&m->kicks, 1);
 	if (ev.type == PEV_CALL)

@@ -39,7 +39,7 @@ struct mini {
 	long result;		    /* first result of a process that isn't 0 */
 	uint32_t host_kills;	    /* deaths nobody asked for */
 	uint32_t deaths;
-	uint32_t interrupted_waits;
+	uint32_t interrupted_waits, sites_told;
 	atomic_uint kicks; /* PEV_KICKED of all guests */
 	bool broken;
 };

@@ -37,6 +37,7 @@ struct analysis {
 	uint32_t count, capacity;
 	/* The function at hand: offsets in the text, and bits for each of its bytes. */
 	uint64_t begin, end, decoded_to;
+	bool doubtful; /* an instruction from before reaches into it */
 	uint8_t bounds[FUNCTION_MAX / 8 + 1], targets[FUNCTION_MAX / 8 + 1];
 };
 
@@ -62,9 +63,12 @@ static void set_bit(uint8_t *bits, uint64_t i)
 
 /* ---- the function around a candidate ---- */
 
-/* Begin and end of the function that holds offset: the nearest starts. False: none. */
+/*
+ * Begin and end of the function that holds offset: the nearest starts; *ret_before: where the one
+ * before it begins. False: none.
+ */
 static bool function_of(const struct patch_text *t, uint64_t offset, uint64_t *ret_begin,
-			uint64_t *ret_end)
+			uint64_t *ret_end, uint64_t *ret_before)
 {
 	uint32_t low = 0, high = t->start_count;
 
@@ -79,6 +83,7 @@ static bool function_of(const struct patch_text *t, uint64_t offset, uint64_t *r
 	if (!low)
 		return false;
 	*ret_begin = t->starts[low - 1] - t->va;
+	*ret_before = low > 1 ? t->starts[low - 2] - t->va : *ret_begin;
 	*ret_end = low < t->start_count ? t->starts[low] - t->va : t->size;
 	*ret_end = MIN(*ret_end, *ret_begin + FUNCTION_MAX);
 	return offset < *ret_end;
@@ -263,15 +268,34 @@ static enum patch_verdict find_window(struct analysis *a, uint64_t call, struct 
 	return PATCH_OK;
 }
 
+/*
+ * Whether what tells of a function's begin can be believed: decoding what lies before it must lead
+ * there, and not into an instruction that goes on behind it.
+ */
+static bool begins_at(struct analysis *a, uint64_t before, uint64_t begin)
+{
+	const uint8_t *code = a->text->bytes + before;
+	uint64_t va = a->text->va + before, at = before;
+	size_t left = MIN(begin - before + 15, a->text->size - before);
+
+	if (begin - before > FUNCTION_MAX)
+		return true;
+	while (at < begin && cs_disasm_iter(a->quick, &code, &left, &va, a->insn))
+		at += a->insn->size;
+	return at <= begin;
+}
+
 static enum patch_verdict look_at(struct analysis *a, uint64_t call, struct found *f)
 {
-	uint64_t begin, end;
+	uint64_t begin, end, before;
 
-	if (!function_of(a->text, call, &begin, &end))
+	if (!function_of(a->text, call, &begin, &end, &before))
 		return PATCH_NO_FUNCTION;
-	if (begin != a->begin || end != a->end)
+	if (begin != a->begin || end != a->end) {
 		decode_function(a, begin, end);
-	return find_window(a, call, f);
+		a->doubtful = !begins_at(a, before, begin);
+	}
+	return a->doubtful ? PATCH_NOT_DECODED : find_window(a, call, f);
 }
 
 static struct found *add_found(struct analysis *a)

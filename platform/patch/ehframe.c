@@ -71,7 +71,7 @@ static uint8_t cie_encoding(struct bytes b)
 			skip(&b, pointer_size(get8(&b)));
 		else if (aug[i] == 'L')
 			get8(&b);
-		else if (aug[i] != 'S')
+		else /* S too: begins before the function (glibc's __restore_rt) */
 			return ENC_NONE;
 	}
 	return encoding;

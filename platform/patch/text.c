@@ -29,8 +29,7 @@
 #define STT_FUNC	2
 #define DT_FLAGS_1	0x6ffffffb
 #define DF_1_PIE	0x08000000
-#define EH_DATAREL_4	0x3b /* DW_EH_PE_datarel | DW_EH_PE_sdata4 */
-#define EH_UDATA_4	0x03
+#define EH_PCREL_4	0x1b /* DW_EH_PE_pcrel | DW_EH_PE_sdata4 */
 #define EH_FRAME	".eh_frame"
 #define EH_FRAME_MAX	(64u << 20)
 #define GO_TABLE	".gopclntab"
@@ -42,7 +41,7 @@ struct reader {
 	struct patch_text *text;
 	struct abi_elf64_ehdr header;
 	uint32_t capacity;
-	bool searched; /* the unwind information has a search table */
+	bool unwind; /* .eh_frame has been read */
 };
 
 static bool read_at(const struct reader *r, void *buf, uint64_t size, uint64_t pos)
@@ -86,29 +85,45 @@ static void for_each_record(struct reader *r, uint64_t pos, uint64_t count, uint
 
 /* ---- unwind table ---- */
 
-static void add_eh_entry(struct reader *r, const uint8_t *rec, uint64_t base)
+static void add_function(void *reader, uint64_t start)
 {
-	int32_t start;
-
-	memcpy(&start, rec, sizeof(start));
-	add_start(r, base + (uint64_t)(int64_t)start);
+	add_start(reader, start);
 }
 
-static void read_eh_frame_hdr(struct reader *r, const struct abi_elf64_phdr *p)
+static void read_eh_frame(struct reader *r, uint64_t offset, uint64_t size, uint64_t va)
 {
-	uint8_t head[12]; /* version, three encodings, pointer to .eh_frame, count */
-	uint32_t count;
+	uint8_t *data;
 
-	if (p->filesz < sizeof(head) || !read_at(r, head, sizeof(head), p->offset))
+	r->unwind = true;
+	size = MIN(size, (uint64_t)EH_FRAME_MAX);
+	data = xmalloc(size);
+	if (read_at(r, data, size, offset))
+		patch_eh_frame(data, size, va, add_function, r);
+	free(data);
+}
+
+/*
+ * The header has a table of functions, but not of what kind they are; so it is only asked where
+ * .eh_frame is.
+ */
+static void read_eh_frame_hdr(struct reader *r, const struct abi_elf64_phdr *p,
+			      const struct abi_elf64_phdr *ph)
+{
+	struct {
+		uint8_t version, ptr_enc, count_enc, table_enc;
+		int32_t ptr;
+	} h;
+	uint64_t va;
+
+	if (p->filesz < sizeof(h) || !read_at(r, &h, sizeof(h), p->offset))
 		return;
-	if (head[0] != 1 || (head[1] & 0x0f) != 0x0b || head[2] != EH_UDATA_4 ||
-	    head[3] != EH_DATAREL_4)
+	if (h.version != 1 || h.ptr_enc != EH_PCREL_4)
 		return;
-	memcpy(&count, head + 8, sizeof(count));
-	r->searched = true;
-	for_each_record(r, p->offset + sizeof(head),
-			MIN((uint64_t)count, (p->filesz - sizeof(head)) / 8), 8, add_eh_entry,
-			p->vaddr);
+	va = p->vaddr + 4 + (uint64_t)(int64_t)h.ptr;
+	for (uint32_t i = 0; i < r->header.phnum; i++)
+		if (ph[i].type == ABI_PT_LOAD && va - ph[i].vaddr < ph[i].filesz)
+			read_eh_frame(r, ph[i].offset + (va - ph[i].vaddr),
+				      ph[i].filesz - (va - ph[i].vaddr), va);
 }
 
 /* ---- sections ---- */
@@ -148,23 +163,6 @@ static void read_go_table(struct reader *r, const struct abi_elf64_shdr *s)
 			8, add_go_function, h.text_start);
 }
 
-static void add_function(void *reader, uint64_t start)
-{
-	add_start(reader, start);
-}
-
-static void read_eh_frame(struct reader *r, const struct abi_elf64_shdr *s)
-{
-	uint8_t *data;
-
-	if (r->searched || s->size > EH_FRAME_MAX)
-		return;
-	data = xmalloc(s->size);
-	if (read_at(r, data, s->size, s->offset))
-		patch_eh_frame(data, s->size, s->addr, add_function, r);
-	free(data);
-}
-
 static void read_section(struct reader *r, const struct abi_elf64_shdr *s, const char *name)
 {
 	uint64_t size = MIN(s->size, (uint64_t)TABLE_MAX);
@@ -175,8 +173,8 @@ static void read_section(struct reader *r, const struct abi_elf64_shdr *s, const
 				0);
 	else if (s->type == SHT_PROGBITS && !memcmp(name, GO_TABLE, sizeof(GO_TABLE)))
 		read_go_table(r, s);
-	else if (!memcmp(name, EH_FRAME, sizeof(EH_FRAME)))
-		read_eh_frame(r, s);
+	else if (!r->unwind && !memcmp(name, EH_FRAME, sizeof(EH_FRAME)))
+		read_eh_frame(r, s->offset, s->size, s->addr);
 }
 
 static void read_sections(struct reader *r)
@@ -267,7 +265,7 @@ static int read_segments(struct reader *r, const struct abi_elf64_phdr *ph)
 		return err;
 	for (uint32_t i = 0; i < h->phnum; i++) {
 		if (ph[i].type == PT_GNU_EH_FRAME)
-			read_eh_frame_hdr(r, &ph[i]);
+			read_eh_frame_hdr(r, &ph[i], ph);
 		else if (ph[i].type == ABI_PT_DYNAMIC)
 			r->text->pie = is_pie(r, &ph[i]);
 	}

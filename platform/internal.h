@@ -131,6 +131,7 @@ struct platform_thread {
 	bool watched;		 /* [L] notify/poll.c: its channel is polled */
 	uint32_t streak;	 /* [L] calls in a row that came fast */
 	uint64_t heard;		 /* [L] time stamp of the last bell */
+	bool regs_known;	 /* [o] regs has been read; else it is in the channel still */
 	struct platform_regs regs; /* [o] of the last event */
 	uint32_t window_count;	   /* [o] */
 	uint32_t window_high;	   /* [o] windows were seen up to here, since the program began */

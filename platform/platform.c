@@ -211,7 +211,6 @@ static void deliver_ready_locked(struct platform *p, struct platform_event *ret_
 	ret_event->type = PEV_STARTED;
 	ret_event->thread = t;
 	ret_event->cookie = t->cookie;
-	ret_event->regs = t->regs;
 	atomic_store(&p->delivering, t);
 }
 
@@ -327,7 +326,6 @@ int thread_started_locked(struct platform_thread *t, struct platform_event *ev)
 	ev->type = PEV_STARTED;
 	ev->thread = t;
 	ev->cookie = t->cookie;
-	ev->regs = t->regs;
 	return 1;
 }
 
@@ -505,7 +503,7 @@ int platform_clone_prepare(struct platform_thread *parent, enum platform_clone k
 				      : prepare_sharing(parent, kind, cookie, ret_child);
 
 	if (err == 0)
-		(*ret_child)->regs = parent->regs;
+		(*ret_child)->regs = *platform_regs(parent);
 	return err;
 }
 

@@ -89,7 +89,6 @@ struct platform_event {
 	enum platform_event_type type;
 	void *cookie; /* the sentry's task, as given when the thread was made */
 	struct platform_thread *thread;
-	struct platform_regs regs;
 	union {
 		struct {
 			uint64_t nr;
@@ -287,6 +286,12 @@ void platform_get_stats(struct platform *p, struct platform_stats *ret_stats);
  * platform_interrupt; -ENOTCONN when the platform is broken.
  */
 int platform_next(struct platform *p, struct platform_event *ret_event);
+/*
+ * The registers of a STOPPED thread, as they were at its event; orig_rax is the call's number. Read
+ * from the guest when first asked for: most calls get along without. The copy may be changed; what
+ * the guest gets is what the reply says.
+ */
+struct platform_regs *platform_regs(struct platform_thread *t);
 /* Makes the present or the next platform_next return -EINTR. Any thread. */
 void platform_interrupt(struct platform *p);
 

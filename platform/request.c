@@ -64,9 +64,7 @@ bool request_decode(struct platform_thread *t, struct platform_event *ret_event)
 	window_count = MIN(req.window_count, (uint32_t)CHANNEL_WINDOWS);
 	memcpy(req.windows, t->ch->req.windows, window_count * sizeof(req.windows[0]));
 	ret_event->type = req.type;
-	ret_event->regs = req.regs;
-	ret_event->regs.orig_rax = req.regs.rax;
-	t->regs = ret_event->regs;
+	t->regs_known = false;
 	t->window_count = 0;
 	switch (req.type) {
 	case PEV_CALL:
@@ -93,4 +91,14 @@ bool request_decode(struct platform_thread *t, struct platform_event *ret_event)
 	default:
 		return false;
 	}
+}
+
+struct platform_regs *platform_regs(struct platform_thread *t)
+{
+	if (!t->regs_known) {
+		t->regs = t->ch->req.regs;
+		t->regs.orig_rax = t->regs.rax;
+		t->regs_known = true;
+	}
+	return &t->regs;
 }

@@ -64,6 +64,7 @@ struct platform_thread *thread_create(struct platform_mm *mm, uint32_t slot,
 	t->slot = slot;
 	t->ch = slot == mm->first_slot ? mm->home : &mm->rest[slot];
 	t->kind = kind;
+	t->regs_known = true; /* as whoever prepares it says */
 	t->cookie = cookie;
 	t->token = random_token();
 	t->own_stack_inherited = kind == PCLONE_FORK;

@@ -65,7 +65,7 @@ int64_t sys_rt_sigaction(struct task *t, const struct sysargs *a)
 int64_t sys_sigaltstack(struct task *t, const struct sysargs *a)
 {
 	uaddr_t new_ptr = uaddr(a->arg[0]), old_ptr = uaddr(a->arg[1]);
-	uint64_t sp = t->event.regs.rsp;
+	uint64_t sp = platform_regs(t->pt)->rsp;
 	struct abi_stack ss, old = t->altstack;
 	uint32_t mode;
 
@@ -415,7 +415,7 @@ static void restore_altstack(struct task *t, const struct abi_stack *ss, uint64_
 int64_t sys_rt_sigreturn(struct task *t, const struct sysargs *a)
 {
 	/* The handler's return has popped the restorer's address: rsp is at the ucontext. */
-	uint64_t va = t->event.regs.rsp;
+	uint64_t va = platform_regs(t->pt)->rsp;
 	struct abi_ucontext uc;
 
 	(void)a;

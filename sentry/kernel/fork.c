@@ -155,7 +155,7 @@ static void copy_task(struct task *child, struct task *t, const struct clone_par
 	if (p->flags & ABI_CLONE_CHILD_CLEARTID)
 		child->clear_child_tid = p->child_tid;
 	child->start = (struct task_start){
-	    .regs = t->event.regs,
+	    .regs = *platform_regs(t->pt),
 	    .set_fs_base = p->flags & ABI_CLONE_SETTLS,
 	    .fs_base = p->tls,
 	    .set_child_tid = p->flags & ABI_CLONE_CHILD_SETTID ? p->child_tid : 0,

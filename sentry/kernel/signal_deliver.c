@@ -113,7 +113,7 @@ static void default_stop(struct task *t, int signo)
 
 static const struct platform_regs *guest_regs(const struct task *t)
 {
-	return t->reply.set_regs ? &t->reply.regs : &t->event.regs;
+	return t->reply.set_regs ? &t->reply.regs : platform_regs(t->pt);
 }
 
 bool signal_on_altstack(const struct task *t, uint64_t sp)

@@ -30,9 +30,9 @@
 
 static void set_rip(struct task *t, uint64_t rip)
 {
-	t->event.regs.rip = rip;
+	platform_regs(t->pt)->rip = rip;
 	t->reply.set_regs = true;
-	t->reply.regs = t->event.regs;
+	t->reply.regs = *platform_regs(t->pt);
 }
 
 /* Once at the same place. */
@@ -48,7 +48,7 @@ static bool send_on(struct task *t, uint64_t rip)
 static bool bring_back(struct task *t, struct patch_map *m)
 {
 	if (m->state != PATCH_MAP_ON)
-		return send_on(t, t->event.regs.rip);
+		return send_on(t, platform_regs(t->pt)->rip);
 	if (t->mm->patches.changing && t->mm->patches.changing != t)
 		return true; /* comes back when that is over */
 	return mm_patches_revert(t, m) == 0;
@@ -59,9 +59,9 @@ static bool in_area(struct task *t, const struct patch_map *m, bool gone)
 {
 	uint64_t offset;
 
-	if (!patch_to_text(&m->pf->p, t->event.regs.rip - m->area, &offset))
+	if (!patch_to_text(&m->pf->p, platform_regs(t->pt)->rip - m->area, &offset))
 		return false;
-	if (gone && !send_on(t, t->event.regs.rip))
+	if (gone && !send_on(t, platform_regs(t->pt)->rip))
 		return false;
 	set_rip(t, m->start + m->pf->head + offset);
 	return gone;
@@ -70,7 +70,7 @@ static bool in_area(struct task *t, const struct patch_map *m, bool gone)
 /* The thread is at an instruction in the text that isn't one. */
 static bool in_window(struct task *t, struct patch_map *m)
 {
-	uint64_t text = m->start + m->pf->head, offset = t->event.regs.rip - text, area;
+	uint64_t text = m->start + m->pf->head, offset = platform_regs(t->pt)->rip - text, area;
 	const struct patch_site *s = patch_site_at(&m->pf->p, offset);
 
 	if (!s || offset == s->start)
@@ -92,14 +92,14 @@ static bool is_read(const struct platform_fault *f)
 static bool fault_locked(struct task *t)
 {
 	const struct platform_fault *f = &t->event.fault;
-	struct patch_map *m = mm_patches_area_at(t->mm, t->event.regs.rip);
+	struct patch_map *m = mm_patches_area_at(t->mm, platform_regs(t->pt)->rip);
 
 	if (m)
 		return in_area(t, m,
 			       f->signo == ABI_SIGSEGV && (f->error_code & ERROR_FETCH) &&
 				   f->trapno == TRAP_PAGE);
 	if (f->signo == ABI_SIGILL) {
-		m = mm_patches_text_at(t->mm, t->event.regs.rip);
+		m = mm_patches_text_at(t->mm, platform_regs(t->pt)->rip);
 		return m && in_window(t, m);
 	}
 	m = is_read(f) ? mm_patches_text_at(t->mm, f->addr) : NULL;
@@ -131,7 +131,7 @@ void patch_stopped(struct task *t)
 	if (likely(!t->mm || !t->mm->patches.count))
 		return;
 	mutex_lock(&t->mm->lock);
-	m = mm_patches_area_at(t->mm, t->event.regs.rip);
+	m = mm_patches_area_at(t->mm, platform_regs(t->pt)->rip);
 	if (m)
 		in_area(t, m, false);
 	mutex_unlock(&t->mm->lock);

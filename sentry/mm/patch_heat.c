@@ -121,7 +121,7 @@ void patch_tick(struct task *t)
 		t->patch.due = t->mm->patches.count > 0;
 		return;
 	}
-	f = text_file(t, t->event.regs.rip - SYSCALL_SIZE, &patched);
+	f = text_file(t, platform_regs(t->pt)->rip - SYSCALL_SIZE, &patched);
 	if (!f)
 		return;
 	if (patched)
@@ -159,7 +159,7 @@ static void switch_off(struct task *t)
 
 static void exchange(struct task *t)
 {
-	uint64_t va = t->event.regs.rip - SYSCALL_SIZE;
+	uint64_t va = platform_regs(t->pt)->rip - SYSCALL_SIZE;
 	bool patched;
 	struct file *f = text_file(t, va, &patched);
 	int fd = f ? text_fd(f) : -1;

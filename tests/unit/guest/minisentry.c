@@ -297,10 +297,10 @@ static void do_clone(struct mini *m, struct guest *g, enum platform_clone kind, 
 	if (kind != PCLONE_FORK) {
 		child->arg = (long)a[1];
 		child->arg2 = (long)a[2];
-		child->ev.regs = g->ev.regs;
-		child->ev.regs.rip = a[0];
-		child->ev.regs.rdi = a[1];
-		child->ev.regs.rsp = a[2];
+		child->start = *platform_regs(g->pt);
+		child->start.rip = a[0];
+		child->start.rdi = a[1];
+		child->start.rsp = a[2];
 	}
 	r.ret = child->number;
 	r.child = child->pt;
@@ -392,7 +392,7 @@ static void deliver(struct guest *g, int signo, const struct platform_fault *f, 
 {
 	struct platform_sigframe frame = {.handler = g->handler,
 					  .restorer = g->restorer,
-					  .stack_top = g->ev.regs.rsp - 128,
+					  .stack_top = platform_regs(g->pt)->rsp - 128,
 					  .signo = signo};
 	struct abi_siginfo info = {.signo = signo};
 	struct platform_reply r = {.frame = &frame, .set_ret = set_ret, .ret = ret};
@@ -473,8 +473,9 @@ static void call(struct mini *m, struct guest *g, const struct platform_event *e
 		return reply_ret(g, 0);
 	case G_SIGRETURN:
 		g->in_handler = false;
-		return platform_reply(
-		    g->pt, &(struct platform_reply){.order = PORD_SIGRETURN, .va = ev->regs.rsp});
+		return platform_reply(g->pt,
+				      &(struct platform_reply){.order = PORD_SIGRETURN,
+							       .va = platform_regs(g->pt)->rsp});
 	case G_EXEC:
 		return do_exec(g, a);
 	case G_ATOMIC:
@@ -519,7 +520,7 @@ static void started(struct guest *g)
 	if (g->program >= 0) {
 		load(g, NULL);
 	} else if (g->is_thread) {
-		r.regs = g->ev.regs;
+		r.regs = g->start;
 		platform_reply(g->pt, &r);
 	} else {
 		reply_ret(g, 0);

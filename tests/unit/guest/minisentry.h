@@ -27,7 +27,8 @@ struct guest {
 	bool waiting;			  /* [m] */
 	bool in_handler, restarted;
 	uint64_t handler, restorer;
-	struct platform_event ev; /* the one not yet replied to */
+	struct platform_event ev;   /* the one not yet replied to */
+	struct platform_regs start; /* what a thread begins with */
 	long program, arg, arg2;
 };
 

@@ -45,8 +45,8 @@ void patch_cache_switch(struct patch_cache *c, bool on);
 
 /* ---- the worker's hooks; the task is the caller's ---- */
 
-/* A call has come; its registers say from where. Every so many of them count, and may note that text is to be
- * patched. */
+/* A call has come; its registers say from where. Every so many of them count, and may note that
+ * text is to be patched. */
 #define patch_count_call(t)                                                                        \
 	do {                                                                                       \
 		if (unlikely((t)->patch.countdown-- == 0))                                         \

@@ -12,6 +12,7 @@
 #include "platform/platform.h"
 
 struct host_process;
+struct sock_filter;
 
 struct platform_backend {
 	const char *name;
@@ -20,6 +21,9 @@ struct platform_backend {
 	/* Calls are the stub's to serve before they are the sentry's: fast entry, answers, waits.
 	 */
 	bool stub_calls;
+	/* The filter of stub processes; filter_build_ptrace: stubs stop for a tracer. */
+	int (*build_filter)(struct sock_filter *prog, uint32_t max, uint64_t text_begin,
+			    uint64_t text_end);
 	/*
 	 * Brings the zygote to life, the thread that does what is in platform.spawn; it is ORDERED,
 	 * and may be so for a while after. Called by platform_new. Negative errno with *ret_why,
@@ -54,6 +58,6 @@ struct platform_backend {
 	void (*forget)(struct platform_thread *t);
 };
 
-extern const struct platform_backend notify_backend;
+extern const struct platform_backend notify_backend, ptrace_backend;
 
 #endif

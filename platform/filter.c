@@ -29,14 +29,35 @@
 #define MAP_COMMON (MAP_SHARED | MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE | MAP_POPULATE)
 
 static const struct filter_rule rules[] = {
-    {STUB_DOORBELL, FILTER_BELL, "doorbell", "how a stub reaches the sentry", {{0}}},
+    {STUB_DOORBELL, FILTER_BELL, FILTER_NOTIFY, "doorbell", "how a stub reaches the sentry", {{0}}},
     {SYS_rt_sigreturn,
      FILTER_ALLOW,
+     FILTER_NOTIFY,
      "rt_sigreturn",
      "back to guest code; changes only the caller's own registers and mask",
      {{0}}},
+    {SYS_rt_sigreturn,
+     FILTER_ALLOW,
+     FILTER_PTRACE,
+     "rt_sigreturn",
+     "back to stub code after a fault of its own",
+     {{FILTER_ONE_OF, 0, 1, {STUB_RETURN_NESTED}}}},
+    {SYS_rt_sigreturn,
+     FILTER_ASK,
+     FILTER_PTRACE,
+     "rt_sigreturn",
+     "back to guest code: from here on the tracer answers each call",
+     {{FILTER_ONE_OF, 0, 1, {STUB_RETURN_GUEST}}}},
+    {SYS_recvmsg,
+     FILTER_ASK,
+     FILTER_PTRACE,
+     "recvmsg",
+     "descriptors that the sentry hands in, from the one socket that all stubs share: one at a "
+     "time",
+     {{FILTER_ONE_OF, 0, 1, {STUB_SOCKET}}, {FILTER_ONE_OF, 2, 1, {0}}}},
     {SYS_futex,
      FILTER_ALLOW,
+     FILTER_NOTIFY,
      "futex",
      "wait and wake among threads that share memory (PRIVATE); no shared keys, no kernel state "
      "(PI)",
@@ -48,33 +69,43 @@ static const struct filter_rule rules[] = {
 	FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG | FUTEX_CLOCK_REALTIME,
 	FUTEX_WAKE_BITSET | FUTEX_PRIVATE_FLAG, FUTEX_REQUEUE | FUTEX_PRIVATE_FLAG,
 	FUTEX_CMP_REQUEUE | FUTEX_PRIVATE_FLAG, FUTEX_WAKE_OP | FUTEX_PRIVATE_FLAG}}}},
-    {449, FILTER_ALLOW, "futex_waitv", "wait for one of several words; it wakes nobody", {{0}}},
+    {449,
+     FILTER_ALLOW,
+     FILTER_NOTIFY,
+     "futex_waitv",
+     "wait for one of several words; it wakes nobody",
+     {{0}}},
     {SYS_restart_syscall,
      FILTER_ALLOW,
+     FILTER_NOTIFY,
      "restart_syscall",
      "how the host goes on with a timed wait that it has stopped or frozen",
      {{0}}},
     {SYS_clock_gettime,
      FILTER_ALLOW,
+     FILTER_NOTIFY,
      "clock_gettime",
      "the time that a futex wait ends at; the vDSO tells any guest the same",
      {{FILTER_ONE_OF, 0, 1, {CLOCK_MONOTONIC}}}},
-    {SYS_sched_yield, FILTER_ALLOW, "sched_yield", "no argument, no state", {{0}}},
+    {SYS_sched_yield, FILTER_ALLOW, FILTER_BOTH, "sched_yield", "no argument, no state", {{0}}},
     {SYS_mmap,
      FILTER_ALLOW,
+     FILTER_BOTH,
      "mmap",
      "anonymous memory of its own, counted by the sandbox's cgroup; files by a descriptor that was "
      "handed in, which carries the rights that the guest has anyway",
      {{FILTER_SUBSET, 3, 1, {MAP_COMMON | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE}}}},
-    {SYS_munmap, FILTER_ALLOW, "munmap", "its own memory", {{0}}},
-    {SYS_mprotect, FILTER_ALLOW, "mprotect", "its own memory", {{0}}},
+    {SYS_munmap, FILTER_ALLOW, FILTER_BOTH, "munmap", "its own memory", {{0}}},
+    {SYS_mprotect, FILTER_ALLOW, FILTER_BOTH, "mprotect", "its own memory", {{0}}},
     {SYS_mremap,
      FILTER_ALLOW,
+     FILTER_BOTH,
      "mremap",
      "its own memory; a grown file mapping shows more of a file that it was given anyway",
      {{FILTER_SUBSET, 3, 1, {MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP}}}},
     {SYS_madvise,
      FILTER_ALLOW,
+     FILTER_BOTH,
      "madvise",
      "hints on its own memory; never HWPOISON, REMOVE (writes to files), MERGEABLE (tells "
      "what others have)",
@@ -87,14 +118,21 @@ static const struct filter_rule rules[] = {
 	23 /* POPULATE_WRITE */}}}},
     {SYS_arch_prctl,
      FILTER_ALLOW,
+     FILTER_BOTH,
      "arch_prctl",
      "fs and gs base where the CPU's own instructions are off",
      {{FILTER_ONE_OF, 0, 4, {0x1001, 0x1002, 0x1003, 0x1004}}}},
-    {SYS_close, FILTER_ALLOW, "close", "descriptors that were handed in, once mapped", {{0}}},
-    {SYS_exit, FILTER_ALLOW, "exit", "ends the caller", {{0}}},
-    {SYS_exit_group, FILTER_ALLOW, "exit_group", "ends the caller's process", {{0}}},
+    {SYS_close,
+     FILTER_ALLOW,
+     FILTER_BOTH,
+     "close",
+     "descriptors that were handed in, once mapped",
+     {{0}}},
+    {SYS_exit, FILTER_ALLOW, FILTER_BOTH, "exit", "ends the caller", {{0}}},
+    {SYS_exit_group, FILTER_ALLOW, FILTER_BOTH, "exit_group", "ends the caller's process", {{0}}},
     {SYS_clone,
      FILTER_ASK,
+     FILTER_BOTH,
      "clone",
      "threads, forks and vforks that the sentry ordered, with exactly these flags",
      {{FILTER_ONE_OF, 0, 3, {STUB_CLONE_THREAD, STUB_CLONE_FORK, STUB_CLONE_VFORK}}}},
@@ -212,7 +250,7 @@ int filter_build_listener(struct sock_filter *prog, uint32_t max)
 	struct assembler a = {.prog = prog, .max = max};
 
 	for (uint32_t i = 0; i < array_count(rules); i++)
-		if (rules[i].verdict != FILTER_ALLOW)
+		if (rules[i].verdict != FILTER_ALLOW && rules[i].use != FILTER_PTRACE)
 			emit_rule(&a, &rules[i], SECCOMP_RET_USER_NOTIF);
 	return finish(&a, SECCOMP_RET_ALLOW);
 }
@@ -247,6 +285,22 @@ int filter_build_strict(struct sock_filter *prog, uint32_t max, uint64_t text_be
 	emit_arch(&a);
 	emit_text_test(&a, text_begin, text_end);
 	for (uint32_t i = 0; i < array_count(rules); i++)
-		emit_rule(&a, &rules[i], SECCOMP_RET_ALLOW);
+		if (rules[i].use != FILTER_PTRACE)
+			emit_rule(&a, &rules[i], SECCOMP_RET_ALLOW);
+	return finish(&a, SECCOMP_RET_KILL_PROCESS);
+}
+
+int filter_build_ptrace(struct sock_filter *prog, uint32_t max, uint64_t text_begin,
+			uint64_t text_end)
+{
+	struct assembler a = {.prog = prog, .max = max};
+
+	emit_arch(&a);
+	emit_text_test(&a, text_begin, text_end);
+	for (uint32_t i = 0; i < array_count(rules); i++)
+		if (rules[i].use != FILTER_NOTIFY)
+			emit_rule(&a, &rules[i],
+				  rules[i].verdict == FILTER_ASK ? SECCOMP_RET_TRACE | rules[i].nr
+								 : SECCOMP_RET_ALLOW);
 	return finish(&a, SECCOMP_RET_KILL_PROCESS);
 }

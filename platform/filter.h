@@ -12,6 +12,13 @@ enum filter_verdict {
 	FILTER_BELL, /* a doorbell: no call of the host at all */
 };
 
+/* Where a rule counts. */
+enum filter_use {
+	FILTER_BOTH,
+	FILTER_NOTIFY, /* the notify platform only */
+	FILTER_PTRACE, /* the ptrace platform only */
+};
+
 enum filter_op { FILTER_END, FILTER_ONE_OF, FILTER_SUBSET, FILTER_HAS, FILTER_LACKS };
 
 #define FILTER_CHECKS 2
@@ -28,6 +35,7 @@ struct filter_check {
 struct filter_rule {
 	uint32_t nr;
 	enum filter_verdict verdict;
+	enum filter_use use;
 	const char *name;
 	const char *reason;
 	struct filter_check checks[FILTER_CHECKS];
@@ -45,6 +53,13 @@ const struct filter_rule *filter_rules(uint32_t *ret_count);
  */
 int filter_build_listener(struct sock_filter *prog, uint32_t max);
 int filter_build_strict(struct sock_filter *prog, uint32_t max, uint64_t text_begin,
+			uint64_t text_end);
+/*
+ * The one filter of the ptrace platform: traps and kills as the strict one; calls that are asked
+ * stop for the tracer (RET_TRACE with the call's number). What guest code calls under PTRACE_SYSEMU
+ * never comes here.
+ */
+int filter_build_ptrace(struct sock_filter *prog, uint32_t max, uint64_t text_begin,
 			uint64_t text_end);
 
 #endif

@@ -13,6 +13,7 @@
 #include "base/fd.h"
 #include "base/hostcall.h"
 #include "base/mem.h"
+#include "platform/backend.h"
 #include "platform/filter.h"
 #include "platform/internal.h"
 #include "platform/stub_image.h"
@@ -113,13 +114,14 @@ static void fill_answers(const struct platform_config *config, struct stub_boot 
 static int fill_boot(struct platform *p, const struct platform_config *config,
 		     struct stub_boot *boot, uint64_t text_size, uint64_t token)
 {
-	int n =
-	    filter_build_strict(boot->filter, STUB_FILTER_MAX, STUB_TEXT, STUB_TEXT + text_size);
+	int n = p->backend->build_filter(boot->filter, STUB_FILTER_MAX, STUB_TEXT,
+					 STUB_TEXT + text_size);
 
 	if (n < 0)
 		return n;
 	boot->filter_count = (uint32_t)n;
 	boot->token = token;
+	boot->ptrace = p->backend->build_filter == filter_build_ptrace;
 	boot->fsgsbase = !(config->without & FEATURE_BIT(FSGSBASE)) &&
 			 (getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE_BIT) != 0;
 	p->fsgsbase = boot->fsgsbase;

@@ -49,6 +49,7 @@ struct host_process {
 	bool killed;		/* [p] by platform_kill */
 	struct list threads;	/* [p] platform_thread.process_link */
 	struct list mm_link;	/* [p] in platform_mm.processes */
+	struct list kill_link;	/* [p] of the backend */
 };
 
 struct platform_mm {
@@ -83,6 +84,7 @@ struct window {
 };
 
 struct lost_reply;
+struct tracee;
 
 /* What the last reply asked for, as far as the next event can be checked against it. */
 struct ordered {
@@ -132,6 +134,7 @@ struct platform_thread {
 	uint32_t streak;	 /* [L] calls in a row that came fast */
 	uint64_t heard;		 /* [L] time stamp of the last bell */
 	bool regs_known;	 /* [o] regs has been read; else it is in the channel still */
+	struct tracee *tracee;	 /* [t] and [p]: the ptrace platform's view of it */
 	struct platform_regs regs; /* [o] of the last event */
 	uint32_t window_count;	   /* [o] */
 	uint32_t window_high;	   /* [o] windows were seen up to here, since the program began */
@@ -153,6 +156,8 @@ struct platform {
 	uint64_t without, force;		    /* [I] FEATURE_BIT()s */
 	uint32_t spare_target;			    /* [I] */
 	uint32_t answer_count;			    /* [I] */
+	const struct copyplan *copyplans;	    /* [I] */
+	uint32_t copyplan_count;		    /* [I] */
 	uint64_t vdso_size, vdso_code_offset;	    /* [I] */
 	bool fsgsbase;				    /* [I] */
 	struct platform_counters stats;		    /* [a] */
@@ -261,6 +266,7 @@ struct stub_child {
 	volatile int error;	     /* out */
 	const char *volatile failed; /* out */
 };
+void drop_capabilities(void);
 /* The child's host id, or negative errno; it is a zombie already if c->error is set. */
 pid_t stub_spawn(struct stub_child *c);
 

@@ -21,6 +21,8 @@ static struct platform *platform_alloc(const struct platform_config *config)
 
 	p->callbacks = config->callbacks;
 	p->spare_target = config->spare_count;
+	p->copyplans = config->copyplans;
+	p->copyplan_count = config->copyplan_count;
 	p->without = config->without;
 	p->force = config->force;
 	p->answer_count = config->answer_count;
@@ -104,7 +106,7 @@ static int try_backend(const struct platform_backend *backend, const struct plat
 }
 
 /* The best first. */
-static const struct platform_backend *const backends[] = {&notify_backend};
+static const struct platform_backend *const backends[] = {&notify_backend, &ptrace_backend};
 
 int platform_new(const struct platform_config *config, struct platform **ret_platform,
 		 const char **ret_why)

@@ -26,7 +26,7 @@
 
 #define CHILD_STACK_SIZE 0x10000
 
-static void drop_capabilities(void)
+void drop_capabilities(void)
 {
 	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
 	struct __user_cap_data_struct none[2];

@@ -139,6 +139,7 @@ static struct host_process *process_create_locked(struct platform *p, pid_t pid,
 	process->mm = mm;
 	process->pid = pid;
 	list_init(&process->threads);
+	list_init(&process->kill_link);
 	list_add_tail(&mm->processes, &process->mm_link);
 	if (atomic_load(&mm->vm_pid) == 0) /* a vfork child comes and goes */
 		atomic_store(&mm->vm_pid, pid);
@@ -264,6 +265,7 @@ void process_died_locked(struct platform *p, struct host_process *process)
 	list_for_each_safe (t, tmp, &process->threads, process_link)
 		thread_dies_locked(t, !process->killed);
 	list_del(&process->mm_link);
+	list_del(&process->kill_link);
 	atomic_store(&mm->vm_pid,
 		     list_empty(&mm->processes)
 			 ? 0

@@ -23,16 +23,21 @@ static const char *verdict_name(int verdict)
 	}
 }
 
+static const char *use_name(enum filter_use use)
+{
+	return use == FILTER_NOTIFY ? "notify" : use == FILTER_PTRACE ? "ptrace" : "both";
+}
+
 static void print_stub_filter(void)
 {
 	const struct filter_rule *rules;
 	uint32_t count;
 
 	rules = filter_rules(&count);
-	printf("| call | verdict | why |\n|---|---|---|\n");
+	printf("| call | platform | verdict | why |\n|---|---|---|---|\n");
 	for (uint32_t i = 0; i < count; i++)
-		printf("| %s | %s | %s |\n", rules[i].name, verdict_name(rules[i].verdict),
-		       rules[i].reason);
+		printf("| %s | %s | %s | %s |\n", rules[i].name, use_name(rules[i].use),
+		       verdict_name(rules[i].verdict), rules[i].reason);
 }
 
 /* "ARG_IS(0, X), ARG_BITS(2, M, V)" in words. */

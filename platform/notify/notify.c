@@ -69,6 +69,7 @@
 
 #include "base/mem.h"
 #include "platform/backend.h"
+#include "platform/filter.h"
 #include "platform/notify/notify.h"
 #include "platform/notify/poll.h"
 
@@ -630,6 +631,7 @@ static void notify_release(struct platform *p)
 
 const struct platform_backend notify_backend = {
     .name = "notify",
+    .build_filter = filter_build_strict,
     .stub_calls = true,
     .boot = notify_boot,
     .start = reaper_start,

@@ -100,6 +100,7 @@ struct channel_reply {
 	uint32_t clone_kind; /* enum platform_clone */
 	uint32_t clone_slot, clone_flags;
 	uint64_t clone_token;
+	uint32_t fd_count; /* ptrace: descriptors to receive; operations name them by index */
 	struct platform_sigframe frame;
 	struct channel_writeback writebacks[CHANNEL_WINDOWS];
 };
@@ -182,6 +183,7 @@ struct stub_boot {
 	    pkru_offset;     /* rights of a fresh thread, in its xsave area; 0: no such CPU */
 	uint32_t tell_sites; /* PEV_SITE is wanted */
 	uint8_t answer_of[STUB_ANSWERED_MAX]; /* call number -> ANSWER_*, 0: none */
+	uint32_t ptrace;		      /* the sentry is reached by stopping for the tracer */
 	uint32_t filter_count;
 	uint32_t plan_count;
 	uint32_t vdso_part_count;

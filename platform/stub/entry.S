@@ -5,6 +5,8 @@
  * Exception table: a fault whose instruction lies in [from, to) continues at `fixup`
  * (main.c: own_fault). Registers stay as they were.
  */
+#include "platform/stub/layout.h"
+
 	.macro	EXTABLE from, to, fixup
 	.pushsection .rodata.extable, "a"
 	.quad	\from, \to, \fixup
@@ -51,9 +53,21 @@ FUNC stub_syscall6
 	syscall
 	ret
 
-/* void stub_resume(struct abi_rt_sigframe *frame): back to what the frame holds. */
+/* void stub_stop(void): stops for the tracer, which lets it go on when there is a reply. */
+FUNC stub_stop
+	int3
+	ret
+
+/* void stub_resume_own(struct abi_rt_sigframe *frame): back to the stub's own code. */
+FUNC stub_resume_own
+	lea	8(%rdi), %rsp
+	mov	$STUB_RETURN_NESTED, %edi
+	jmp	stub_restorer
+
+/* void stub_resume(struct abi_rt_sigframe *frame): back to the guest that the frame holds. */
 FUNC stub_resume
 	lea	8(%rdi), %rsp
+	mov	$STUB_RETURN_GUEST, %edi
 	/* falls through */
 
 /* The restorer of every handler. */

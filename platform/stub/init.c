@@ -103,10 +103,21 @@ static void install_handlers(void)
 
 static void close_all(void)
 {
+	uint32_t from = stub_boot.ptrace ? STUB_SOCKET + 1 : 0;
+
 	if (!stub_boot.fd_end)
-		must(stub_syscall(SYS_close_range, 0, ~0u, 0));
-	for (uint32_t fd = 0; fd < stub_boot.fd_end; fd++)
+		must(stub_syscall(SYS_close_range, from, ~0u, 0));
+	for (uint32_t fd = from; fd < stub_boot.fd_end; fd++)
 		stub_syscall(SYS_close, fd);
+}
+
+/* Says that it is up, and goes on when the tracer is there: the filter asks it. */
+static void await_tracer(void)
+{
+	char byte = 0;
+
+	must(stub_syscall(SYS_sendto, STUB_SOCKET, &byte, 1, 0, 0, 0) - 1);
+	must(stub_syscall(SYS_recvfrom, STUB_SOCKET, &byte, 1, 0, 0, 0) - 1);
 }
 
 static void confine(void)
@@ -119,6 +130,8 @@ static void confine(void)
 	close_all();
 	must(stub_syscall(SYS_prctl, 15 /* PR_SET_NAME */, "cvisor-stub"));
 	must(stub_syscall(SYS_prctl, 4 /* PR_SET_DUMPABLE */, 1, 0, 0, 0));
+	if (stub_boot.ptrace)
+		await_tracer();
 	must(stub_syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog));
 }
 

@@ -42,8 +42,12 @@
 #define STUB_CHANNELS_HI  0x7fff
 #define STUB_REGION_END	  0x7ffffffff000
 #define STUB_SLOTS	  32000
-#define STUB_KICK_SIGNAL  23	/* SIGURG: coalesces, and does no harm before it has a handler */
-#define STUB_DOORBELL	  0x7d0 /* not a call of any kernel; arguments: enum bell, value */
+#define STUB_KICK_SIGNAL  23 /* SIGURG: coalesces, and does no harm before it has a handler */
+/* The ptrace platform: first argument of the stub's rt_sigreturn, the socket for descriptors. */
+#define STUB_RETURN_GUEST  0
+#define STUB_RETURN_NESTED 1
+#define STUB_SOCKET	   0
+#define STUB_DOORBELL	   0x7d0 /* not a call of any kernel; arguments: enum bell, value */
 
 /* Offsets in struct channel, for assembly. */
 #define CHANNEL_FAST	    64 /* struct channel_fast */

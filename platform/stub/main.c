@@ -78,7 +78,10 @@ void stub_call_sentry(struct channel *ch)
 	if (spin_for_reply(ch))
 		return;
 	do {
-		ring(BELL_EVENT, seq);
+		if (stub_boot.ptrace)
+			stub_stop();
+		else
+			ring(BELL_EVENT, seq);
 	} while (atomic_load_explicit(&ch->state, memory_order_acquire) != CHANNEL_REPLY);
 }
 
@@ -112,6 +115,8 @@ bool stub_do_memops(struct channel *ch, struct abi_ucontext *uc)
 {
 	uint32_t count = ch->rep.memop_count;
 
+	if (stub_boot.ptrace && ch->rep.fd_count)
+		stub_receive_for_memops(ch);
 	for (uint32_t i = 0; i < count && i < PLATFORM_MEMOPS_MAX; i++) {
 		int err = stub_memop(ch, &ch->memops[i], uc);
 
@@ -282,11 +287,13 @@ own_fault(struct channel *ch, int sig, struct abi_ucontext *uc)
 		from_init(uc);
 	if (sig == ABI_SIGILL && sc->ip == (uint64_t)stub_fast_trap)
 		from_fast(ch, uc);
-	if (fix_copy(sc) || (sig == ABI_SIGTRAP && fix_step(ch, sc)))
+	if (fix_copy(sc))
+		stub_resume_own((struct abi_rt_sigframe *)((char *)uc - 8));
+	if (sig == ABI_SIGTRAP && fix_step(ch, sc))
 		stub_resume((struct abi_rt_sigframe *)((char *)uc - 8));
 	if (sig == ABI_SIGBUS && (sc->flags & RFLAGS_AC)) { /* the guest's alignment checks */
 		sc->flags &= ~RFLAGS_AC;
-		stub_resume((struct abi_rt_sigframe *)((char *)uc - 8));
+		stub_resume_own((struct abi_rt_sigframe *)((char *)uc - 8));
 	}
 	stub_exit_process();
 }
@@ -347,6 +354,17 @@ static void fill_fault(struct channel *ch, int sig, const struct abi_siginfo *in
 	ch->req.fault.error_code = sc->err;
 }
 
+/* The tracer's way to make a stopped guest thread carry out a reply: it is in the channel. */
+static void __attribute__((noreturn)) ordered(struct channel *ch, struct abi_ucontext *uc)
+{
+	bool done = do_reply(ch, uc);
+
+	ch->req.window_count = 0;
+	if (done)
+		stub_resume((struct abi_rt_sigframe *)((char *)uc - 8));
+	serve(ch, uc);
+}
+
 void stub_handler(int sig, struct abi_siginfo *info, struct abi_ucontext *uc)
 {
 	struct channel *ch = stub_channel(stub_slot(uc));
@@ -356,6 +374,8 @@ void stub_handler(int sig, struct abi_siginfo *info, struct abi_ucontext *uc)
 	if (own && sig != STUB_KICK_SIGNAL)
 		own_fault(ch, sig, uc);
 	ch->req.flags = 0;
+	if (stub_boot.ptrace && sig == STUB_KICK_SIGNAL)
+		ordered(ch, uc);
 	if (sig == ABI_SIGSYS)
 		trapped(ch, uc);
 	else if (sig == STUB_KICK_SIGNAL)
@@ -377,16 +397,11 @@ static void map_channels(long fd)
 	stub_syscall(SYS_close, fd);
 }
 
-/*
- * A new thread. It reports to the sentry before anything else; its first reply is in the channel
- * when the bell is answered.
- */
-void stub_child(struct abi_ucontext *uc, uint64_t token, bool forked)
+/* The answer to HELLO is the descriptor, or the first reply. */
+static void say_hello(struct channel *ch, uint64_t token, bool forked)
 {
-	struct channel *ch = stub_channel(stub_slot(uc));
 	long r;
 
-	stub_gs_init(ch);
 	do {
 		r = ring(BELL_HELLO, token);
 	} while (r < 0);
@@ -394,6 +409,35 @@ void stub_child(struct abi_ucontext *uc, uint64_t token, bool forked)
 		map_channels(r);
 	while (atomic_load_explicit(&ch->state, memory_order_acquire) != CHANNEL_REPLY)
 		ring(BELL_HELLO, token);
+}
+
+/* The tracer knows who this is; it needs no token. */
+static void appear_to_tracer(struct channel *ch, bool forked)
+{
+	int fd = -1;
+
+	if (forked) {
+		stub_receive_fds(&fd, 1);
+		map_channels(fd);
+	}
+	do {
+		stub_stop();
+	} while (atomic_load_explicit(&ch->state, memory_order_acquire) != CHANNEL_REPLY);
+}
+
+/*
+ * A new thread. It reports to the sentry before anything else; its first reply is in the channel
+ * when the bell is answered.
+ */
+void stub_child(struct abi_ucontext *uc, uint64_t token, bool forked)
+{
+	struct channel *ch = stub_channel(stub_slot(uc));
+
+	stub_gs_init(ch);
+	if (stub_boot.ptrace)
+		appear_to_tracer(ch, forked);
+	else
+		say_hello(ch, token, forked);
 	ch->fast.stack_top = stub_stack_top(stub_slot(uc));
 	atomic_store_explicit(&ch->fast.kicked, 0, memory_order_relaxed);
 	ch->req.window_count = 0;

@@ -29,7 +29,9 @@ extern const struct extable_entry stub_extable[], stub_extable_end[];
 
 /* entry.S */
 long stub_syscall6(long nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f);
+void stub_stop(void);
 void stub_resume(struct abi_rt_sigframe *frame) __attribute__((noreturn));
+void stub_resume_own(struct abi_rt_sigframe *frame) __attribute__((noreturn));
 void stub_restorer(void);
 void stub_init_on(uint64_t arg, uint64_t stack_top) __attribute__((noreturn));
 void stub_init_trap(void) __attribute__((noreturn));
@@ -104,6 +106,12 @@ bool stub_gs_ours(const struct channel *ch);
 
 /* orders.c: what a reply asks for. Results: 0 or negative errno. */
 int stub_memop(const struct channel *ch, const struct channel_memop *op, struct abi_ucontext *uc);
+
+/* receive.c: count descriptors from the sentry (ptrace), -1 for those that did not come. */
+void stub_receive_fds(int *fds, uint32_t count);
+/* The same for the reply's operations, which name descriptors by their place in the message. */
+void stub_receive_for_memops(struct channel *ch);
+
 int stub_order_clone(struct channel *ch, const struct channel_reply *rep, struct abi_ucontext *uc);
 int stub_order_atomic(const struct channel_reply *rep, uint32_t *ret_old);
 void stub_set_fs_base(uint64_t base);

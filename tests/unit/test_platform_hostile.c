@@ -27,6 +27,8 @@
 
 #define SITES_MAX 64
 
+#define ON_PTRACE (strcmp(TEST_PLATFORM, "ptrace") == 0)
+
 static struct mini mini;
 static uint64_t sites[SITES_MAX];
 static uint32_t site_count;
@@ -52,6 +54,7 @@ static int setup(void **state)
 {
 	(void)state;
 	find_sites();
+	mini_platform = TEST_PLATFORM;
 	mini_start(&mini, 2, 0);
 	return site_count >= 3 ? 0 : -1;
 }
@@ -98,7 +101,8 @@ static bool listed(uint32_t nr)
 	const struct filter_rule *rules = filter_rules(&count);
 
 	for (uint32_t i = 0; i < count; i++)
-		if (rules[i].nr == nr)
+		if (rules[i].nr == nr &&
+		    rules[i].use != (ON_PTRACE ? FILTER_NOTIFY : FILTER_PTRACE))
 			return true;
 	return false;
 }
@@ -263,7 +267,7 @@ static void stub_is_confined(void **state)
 	assert_status(platform_host_pid(g->pt), "CapEff:\t0000000000000000");
 	assert_status(platform_host_pid(g->pt), "CapAmb:\t0000000000000000");
 	snprintf(path, sizeof(path), "/proc/%d/fd", platform_host_pid(g->pt));
-	assert_int_equal(entries(path), 0);
+	assert_int_equal(entries(path), ON_PTRACE ? 1 /* the socket */ : 0);
 	snprintf(path, sizeof(path), "/proc/%d/exe", platform_host_pid(g->pt));
 	assert_true(readlink(path, exe, sizeof(exe) - 1) > 0);
 	assert_non_null(strstr(exe, "cvisor-stub"));
@@ -297,10 +301,13 @@ static uint32_t mappings_of(pid_t pid)
 /* What was mapped behind the sentry's back, anywhere, is gone after an exec in place. */
 static void exec_in_place_of_a_leaver(void **state)
 {
-	struct guest *g = mini_spawn(&mini, P_SPIN, 0, 0);
+	struct guest *g;
 	uint32_t fresh;
 
 	(void)state;
+	if (ON_PTRACE) /* guest code reaches no host call: it can't map behind our back */
+		skip();
+	g = mini_spawn(&mini, P_SPIN, 0, 0);
 	while (g->program >= 0 || platform_host_pid(g->pt) <= 0)
 		mini_step(&mini);
 	fresh = mappings_of(platform_host_pid(g->pt));
@@ -346,5 +353,6 @@ int main(void)
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown) +
-	       cmocka_run_group_tests_name("polling", tests, setup_polled, teardown);
+	       (ON_PTRACE ? 0
+			  : cmocka_run_group_tests_name("polling", tests, setup_polled, teardown));
 }

@@ -39,6 +39,9 @@ PLATFORM_SRCS := $(filter-out platform/stub/%,$(wildcard platform/*.c platform/*
 UNIT_platform := $(PLATFORM_SRCS) tests/unit/guest/minisentry.c
 UNIT_platform_hostile := $(UNIT_platform)
 UNIT_platform_zygote := $(UNIT_platform)
+UNIT_platform_ptrace := $(UNIT_platform)
+UNIT_platform_hostile_ptrace := $(UNIT_platform)
+UNIT_platform_zygote_ptrace := $(UNIT_platform)
 UNIT_patch := $(PATCH_SRCS)
 UNIT_platform_filter := platform/filter.c
 include tests/unit/guest/guest.mk

@@ -115,11 +115,14 @@ static const struct platform_callbacks callbacks = {dead, broken, NULL};
 
 uint64_t mini_force;
 
+const char *mini_platform = "notify";
+
 void mini_start(struct mini *m, uint32_t spares, uint64_t without)
 {
 	static const struct platform_answer_call answers[] = {
 	    {39, false}, {124, true}, {24, false}};
-	struct platform_config config = {.callbacks = &callbacks,
+	struct platform_config config = {.name = mini_platform,
+					 .callbacks = &callbacks,
 					 .answer_calls = answers,
 					 .answer_count = 3,
 					 .copyplans = plans(),
@@ -272,7 +275,10 @@ static void do_str(struct guest *g, const uint64_t *a)
 	n = n < sizeof(buf) ? n : sizeof(buf);
 	if (s)
 		memcpy(buf, s, n);
-	reply_ret(g, s && memchr(buf, 0, n) ? (int64_t)strlen(buf) : -EFAULT);
+	for (; !s && n < sizeof(buf); n++)
+		if (platform_read(g->pt, platform_thread_mm(g->pt), a[0] + n, buf + n, 1) != 1)
+			break;
+	reply_ret(g, memchr(buf, 0, n) ? (int64_t)strlen(buf) : -EFAULT);
 }
 
 static void do_clone(struct mini *m, struct guest *g, enum platform_clone kind, const uint64_t *a)
@@ -575,7 +581,7 @@ bool mini_step(struct mini *m)
 	struct guest *g;
 	int err = platform_next(m->p, &ev);
 
-	if (err == -EINTR)
+	if (err == -EINTR || (err == -ENOTCONN && m->broken))
 		return false;
 	if (err < 0)
 		panic("platform_next: %s", strerror(-err));

@@ -32,6 +32,11 @@ struct guest {
 	long program, arg, arg2;
 };
 
+/* The platform to be tested: a file that includes another test defines this first. */
+#ifndef TEST_PLATFORM
+#define TEST_PLATFORM "notify"
+#endif
+
 struct mini {
 	struct platform *p;
 	uint32_t alive; /* [m] guests that are not dead */
@@ -49,6 +54,8 @@ struct mini {
 void mini_start(struct mini *m, uint32_t spares, uint64_t without);
 /* FEATURE_BIT()s that the next mini_start forces. */
 extern uint64_t mini_force;
+/* The platform of the next mini_start. */
+extern const char *mini_platform;
 void mini_stop(struct mini *m);
 /* A fresh process that runs a program. The guest is freed when it is dead. */
 struct guest *mini_spawn(struct mini *m, long program, long arg, long arg2);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -107,7 +108,12 @@ static void fill_answers(const struct platform_config *config, struct stub_boot 
 		const struct platform_answer_call *c = &config->answer_calls[i];
 
 		check(c->nr < STUB_ANSWERED_MAX);
-		boot->answer_of[c->nr] = (uint8_t)((i + 1) | (c->own ? ANSWER_OWN : 0));
+		if (c->nr == SYS_sched_yield)
+			boot->answer_yield = (uint8_t)(i + 1);
+		else if (c->own)
+			boot->answer_if_own[c->nr] = (uint8_t)(i + 1);
+		else
+			boot->answer_at[c->nr] = (uint8_t)(i + 1);
 	}
 }
 

@@ -450,13 +450,11 @@ bool platform_host_futex(const struct platform *p)
 
 void platform_answers_set(struct platform_thread *t, const uint64_t *values, uint32_t valid)
 {
-	struct channel_answers *a = &t->ch->answers;
-
 	if (!t->p->backend->stub_calls || (t->p->without & FEATURE_BIT(ANSWERS)))
 		return;
 	for (uint32_t i = 0; i < t->p->answer_count; i++)
-		atomic_store_explicit(&a->value[i], values[i], memory_order_relaxed);
-	atomic_store_explicit(&a->valid, valid, memory_order_release);
+		atomic_store_explicit(&t->ch->answers[i + 1], valid >> i & 1 ? values[i] + 1 : 0,
+				      memory_order_release);
 }
 
 /* The memory of a thread or vfork child is the parent's; it gets a slot of its own there. */
@@ -478,7 +476,8 @@ static int prepare_sharing(struct platform_thread *parent, enum platform_clone k
 	t = thread_create(parent->mm, slot, kind, cookie);
 	t->slot_fresh = fresh;
 	t->ch->seq = 0;
-	atomic_store(&t->ch->answers.valid, 0);
+	for (uint32_t i = 0; i < CHANNEL_ANSWERS_COUNT; i++)
+		atomic_store(&t->ch->answers[i], 0);
 	atomic_store(&t->ch->state, CHANNEL_IDLE);
 	atomic_store(&t->ch->tid_word, 1);
 	*ret_child = t;

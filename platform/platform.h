@@ -53,15 +53,18 @@ struct platform_regs {
 	uint64_t rip, rflags, rsp;
 };
 
+#define PLATFORM_SITE_EACH 8
+
 enum platform_event_type {
 	PEV_CALL,    /* system call: call.nr, call.arg[]; regs.rip is behind the call */
 	PEV_FAULT,   /* host fault at a guest instruction: fault */
 	PEV_KICKED,  /* stopped between two guest instructions because of platform_kick */
 	PEV_REPORT,  /* what a reply asked for is done or failed: report */
 	PEV_STARTED, /* a new thread exists and waits for its first reply */
-	PEV_SITE, /* a call that trapped was served without the sentry; told now and then, so that
-		     it learns which sites to rewrite. regs.rip is behind the call; as PEV_KICKED
-		     otherwise */
+	/* A call that trapped was served without the sentry; told each PLATFORM_SITE_EACH times, so
+	 * that it learns which sites to rewrite. regs.rip is behind the call; else as PEV_KICKED.
+	 */
+	PEV_SITE,
 };
 
 struct platform_fault {

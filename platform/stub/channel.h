@@ -122,11 +122,11 @@ struct channel_fast {
 	uint32_t spare[10];
 };
 
-/* Written by the sentry (platform_answers_set), read by the stub. */
-struct channel_answers {
-	_Atomic uint32_t valid;
-	_Atomic uint64_t value[PLATFORM_ANSWERS_MAX];
-};
+/*
+ * Answers (platform_answers_set), written by the sentry: the value + 1, or 0 if there is none. The
+ * first place is never used, so that "no such call" needs no test of its own (fast.S).
+ */
+#define CHANNEL_ANSWERS_COUNT (PLATFORM_ANSWERS_MAX + 1)
 
 struct channel {
 	_Atomic uint32_t state;
@@ -136,9 +136,9 @@ struct channel {
 	 * stamp counter; 0: it doesn't, ring. */
 	_Atomic uint32_t spin;
 	struct channel_fast fast __attribute__((aligned(64)));
+	_Atomic uint64_t answers[CHANNEL_ANSWERS_COUNT];
 	struct channel_request req;
 	struct channel_reply rep;
-	struct channel_answers answers __attribute__((aligned(64)));
 	struct channel_memop memops[PLATFORM_MEMOPS_MAX];
 	/* Begins in the first page: many processes never touch another one. */
 	uint8_t window[CHANNEL_WINDOW_SIZE] __attribute__((aligned(64)));
@@ -150,6 +150,7 @@ _Static_assert(offsetof(struct channel, fast) == CHANNEL_FAST, "layout.h");
 _Static_assert(offsetof(struct channel, fast.stack_top) == CHANNEL_STACK_TOP, "layout.h");
 _Static_assert(offsetof(struct channel, fast.kicked) == CHANNEL_KICKED, "layout.h");
 _Static_assert(offsetof(struct channel, fast.by_gs) == CHANNEL_BY_GS, "layout.h");
+_Static_assert(offsetof(struct channel, answers) == CHANNEL_ANSWERS, "layout.h");
 _Static_assert(offsetof(struct channel, req.regs) == CHANNEL_REGS, "layout.h");
 _Static_assert(STUB_CHANNELS >> 32 == STUB_CHANNELS_HI, "fast.S");
 _Static_assert((STUB_CHANNELS + (uint64_t)STUB_SLOTS * CHANNEL_STRIDE - 1) >> 32 ==
@@ -167,14 +168,15 @@ struct stub_vdso_part {
 #define STUB_VDSO_PARTS_MAX 8
 #define STUB_PLANS_MAX	    512
 
-/* A call that is answered: its place in channel_answers + 1. */
-#define STUB_ANSWERED_MAX 256
-#define ANSWER_PLACE	  0x1fu
-#define ANSWER_OWN	  0x20u /* only if the first argument is 0 */
+#define STUB_ANSWERED_MAX 256 /* calls with a number below can be answered */
 
 /* What the sentry tells the stub once, by writing it into the image. */
 struct stub_boot {
-	uint64_t token; /* the zygote's HELLO */
+	/* Call number -> its place in channel.answers, 0: none. First of all: see fast.S. */
+	uint8_t answer_at[STUB_ANSWERED_MAX];
+	uint8_t answer_if_own[STUB_ANSWERED_MAX]; /* if the first argument is 0 */
+	uint8_t answer_yield;			  /* the place of sched_yield */
+	uint64_t token;				  /* the zygote's HELLO */
 	uint32_t fsgsbase;
 	uint32_t fd_end;      /* without close_range: all descriptors are below; else 0 */
 	uint32_t touch_pages; /* madvise has no MADV_POPULATE_* */
@@ -182,8 +184,7 @@ struct stub_boot {
 	uint32_t pkru,
 	    pkru_offset;     /* rights of a fresh thread, in its xsave area; 0: no such CPU */
 	uint32_t tell_sites; /* PEV_SITE is wanted */
-	uint8_t answer_of[STUB_ANSWERED_MAX]; /* call number -> ANSWER_*, 0: none */
-	uint32_t ptrace;		      /* the sentry is reached by stopping for the tracer */
+	uint32_t ptrace;     /* the sentry is reached by stopping for the tracer */
 	uint32_t filter_count;
 	uint32_t plan_count;
 	uint32_t vdso_part_count;

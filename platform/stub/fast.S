@@ -7,6 +7,11 @@
  * the channels" is made of instructions that leave flags alone: reverse the bytes (the upper half
  * comes to lie in the low 32 bits, reversed), add what makes exactly that value zero, jrcxz. No
  * guest memory lies there, so a gs base that passes is one that the stub has set.
+ *
+ * Calls to which the sentry has left an answer are done without saving anything, by instructions of
+ * that kind alone: popfq would take longer than all the rest. Up to stub_answer_known a thread that
+ * is stopped here can begin again at the call's instruction; behind it only the return is left
+ * (fast.c: stub_fast_leaving).
  */
 #include "platform/stub/layout.h"
 
@@ -48,16 +53,34 @@ FUNC stub_fast_entry
 	bswap	%rcx
 	lea	HI_COMPLEMENT(%rcx), %ecx
 	jrcxz	.Lours
-.Lfallback:
+FUNC stub_fast_fallback
 	lea	-2(%r11), %r11
+FUNC stub_fast_fallback_jump
 	jmp	*%r11
 	/* Where the instruction is switched off it faults: SIGILL. */
 	.pushsection .rodata.extable, "a"
-	.quad	.Lgs, .Lgs_end, .Lfallback
+	.quad	.Lgs, .Lgs_end, stub_fast_fallback
 	.popsection
 
 	.balign	16
 .Lours:
+	movzbl	%al, %ecx
+	not	%rcx
+	lea	1(%rax,%rcx), %rcx /* the number but for its low byte */
+	jrcxz	.Lsmall
+	jmp	stub_fast_save
+.Lsmall:
+	lea	stub_boot(%rip), %rcx
+	movzbl	(%rcx,%rax), %ecx
+	mov	%gs:CHANNEL_ANSWERS(,%rcx,8), %rcx
+	jrcxz	stub_fast_save
+	lea	-1(%rcx), %rax
+FUNC stub_answer_known
+	mov	%r11, %rcx
+	jmp	*%rcx
+
+	.balign	16
+FUNC stub_fast_save
 	mov	%rsp, %gs:RSP
 	mov	%gs:CHANNEL_STACK_TOP, %rsp
 	pushfq

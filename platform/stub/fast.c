@@ -31,9 +31,9 @@
  *
  *	back in the guest			as any guest code
  *
- *	falls back (before anything was		kicked = 1
- *	saved), the call's instruction traps
- *	handler: served; kicked? PEV_KICKED
+ *	before anything was saved		rip in [entry, save): the thread is stopped at the
+ *						call's instruction; behind it, if the answer is in
+ *						rax already
  *
  *	about to sleep in the host: kicked?	kicked = 1
  *	no
@@ -56,10 +56,28 @@ static bool within(uint64_t ip, const char *from, const char *to)
 	return ip >= (uint64_t)from && ip < (uint64_t)to;
 }
 
+/* Before anything was saved: true, and sc is at the call's instruction, or behind it. */
+static bool before_save(struct abi_sigcontext *sc)
+{
+	const char *ip = (const char *)sc->ip;
+
+	if (!within(sc->ip, stub_fast_entry, stub_fast_save))
+		return false;
+	if (ip == stub_fast_entry)
+		sc->ip = sc->cx - 2;
+	else if (ip == stub_fast_fallback_jump || ip >= stub_answer_known)
+		sc->ip = sc->r11;
+	else
+		sc->ip = sc->r11 - 2;
+	return true;
+}
+
 bool stub_fast_leaving(const struct channel *ch, struct abi_sigcontext *sc)
 {
 	struct platform_regs regs = ch->req.regs;
 
+	if (before_save(sc))
+		return true;
 	if (!within(sc->ip, stub_fast_exit, stub_fast_exit_end))
 		return false;
 	stub_set_regs(sc, &regs);

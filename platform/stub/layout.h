@@ -22,9 +22,9 @@
  *	r11	anything: it is the native call's to overwrite, as rcx is
  *	others	the guest's: arguments, rsp (nothing below it may be touched), rflags, FP state
  *
- * On return everything is as after a native call: the result in rax, rcx as it was, rflags in r11,
- * and rip = rcx. When the stub can't, or may not, serve the call it jumps to rcx - 2, and the
- * instruction there traps: that is always right.
+ * On return everything is as after a native call: the result in rax, rcx as it was, and rip = rcx;
+ * r11 holds rflags, or, if the stub knew the answer by itself, rcx. When the stub can't, or may
+ *not, serve the call it jumps to rcx - 2, and the instruction there traps: that is always right.
  */
 #ifndef PLATFORM_STUB_LAYOUT_H
 #define PLATFORM_STUB_LAYOUT_H
@@ -54,7 +54,8 @@
 #define CHANNEL_STACK_TOP   (CHANNEL_FAST + 0)
 #define CHANNEL_KICKED	    (CHANNEL_FAST + 8)
 #define CHANNEL_BY_GS	    (CHANNEL_FAST + 16)
-#define CHANNEL_REGS	    136 /* req.regs */
+#define CHANNEL_REGS	    264 /* req.regs */
 #define CHANNEL_REG(number) (CHANNEL_REGS + 8 * (number))
+#define CHANNEL_ANSWERS	    128
 
 #endif

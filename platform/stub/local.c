@@ -99,16 +99,19 @@ static bool arch_prctl(struct channel *ch, uint64_t code, uint64_t arg, uint64_t
 /* False: the sentry has left no answer. */
 static bool answer(struct channel *ch, struct platform_regs *r)
 {
-	uint32_t how = r->rax < STUB_ANSWERED_MAX ? stub_boot.answer_of[r->rax] : 0;
-	uint32_t place = (how & ANSWER_PLACE) - 1;
+	uint64_t nr = r->rax, value;
+	uint32_t place = nr < STUB_ANSWERED_MAX ? stub_boot.answer_at[nr] : 0;
 
-	if (!how || ((how & ANSWER_OWN) && (uint32_t)r->rdi))
+	if (!place && nr < STUB_ANSWERED_MAX && !(uint32_t)r->rdi)
+		place = stub_boot.answer_if_own[nr];
+	if (!place && nr == SYS_sched_yield)
+		place = stub_boot.answer_yield;
+	value = atomic_load_explicit(&ch->answers[place], memory_order_relaxed);
+	if (!place || !value)
 		return false;
-	if (!(atomic_load_explicit(&ch->answers.valid, memory_order_acquire) >> place & 1))
-		return false;
-	if (r->rax == SYS_sched_yield)
+	if (nr == SYS_sched_yield)
 		stub_syscall(SYS_sched_yield);
-	r->rax = atomic_load_explicit(&ch->answers.value[place], memory_order_relaxed);
+	r->rax = value - 1;
 	return true;
 }
 

@@ -15,7 +15,6 @@
 #define RFLAGS_TF  0x100ul
 #define RFLAGS_DF  0x400ul
 #define RFLAGS_AC  0x40000ul
-#define TELL_EACH  8  /* of how many calls that trap and are served here the sentry hears */
 #define SPIN_LOOKS 16 /* at the state, between two looks at the clock */
 
 void stub_exit_process(void)
@@ -254,19 +253,6 @@ static void __attribute__((noreturn)) from_init(struct abi_ucontext *uc)
 	stub_child(uc, stub_boot.token, true);
 }
 
-/*
- * A guest that steps through its own code: the steps inside the stub are none of its business. It
- * is sent back to the call's instruction, or on to where it comes out.
- */
-static bool fix_step(struct channel *ch, struct abi_sigcontext *sc)
-{
-	if (sc->ip == (uint64_t)stub_fast_entry) {
-		sc->ip = sc->cx - 2;
-		return true;
-	}
-	return stub_fast_leaving(ch, sc);
-}
-
 static bool fix_copy(struct abi_sigcontext *sc)
 {
 	for (const struct extable_entry *e = stub_extable; e < stub_extable_end; e++)
@@ -289,7 +275,7 @@ own_fault(struct channel *ch, int sig, struct abi_ucontext *uc)
 		from_fast(ch, uc);
 	if (fix_copy(sc))
 		stub_resume_own((struct abi_rt_sigframe *)((char *)uc - 8));
-	if (sig == ABI_SIGTRAP && fix_step(ch, sc))
+	if (sig == ABI_SIGTRAP && stub_fast_leaving(ch, sc))
 		stub_resume((struct abi_rt_sigframe *)((char *)uc - 8));
 	if (sig == ABI_SIGBUS && (sc->flags & RFLAGS_AC)) { /* the guest's alignment checks */
 		sc->flags &= ~RFLAGS_AC;
@@ -302,7 +288,7 @@ own_fault(struct channel *ch, int sig, struct abi_ucontext *uc)
 static void kicked(struct channel *ch, struct abi_ucontext *uc, bool own)
 {
 	if (own && !stub_fast_kicked(ch, &uc->mcontext))
-		stub_resume((struct abi_rt_sigframe *)((char *)uc - 8));
+		stub_resume_own((struct abi_rt_sigframe *)((char *)uc - 8));
 	atomic_store_explicit(&ch->fast.kicked, 0, memory_order_relaxed);
 	ch->req.type = PEV_KICKED;
 	ch->req.window_count = 0;
@@ -319,7 +305,7 @@ static void __attribute__((noreturn)) bounce(struct channel *ch, struct abi_ucon
 	sc->sp = ch->fast.stack_top;
 	sc->di = (uint64_t)ch;
 	sc->flags &= ~(RFLAGS_AC | RFLAGS_DF | RFLAGS_TF);
-	stub_resume((struct abi_rt_sigframe *)((char *)uc - 8));
+	stub_resume_own((struct abi_rt_sigframe *)((char *)uc - 8));
 }
 
 /* A call by the guest's own instruction. Returns if it is the sentry's to serve. */
@@ -330,7 +316,7 @@ static void trapped(struct channel *ch, struct abi_ucontext *uc)
 	stub_get_regs(&uc->mcontext, regs);
 	if (stub_local_call(ch, regs)) {
 		uc->mcontext.ax = regs->rax;
-		if (!stub_boot.tell_sites || ++ch->fast.trapped % TELL_EACH)
+		if (!stub_boot.tell_sites || ++ch->fast.trapped % PLATFORM_SITE_EACH)
 			go_on(ch, uc);
 		ch->req.type = PEV_SITE;
 		ch->req.window_count = 0;

@@ -48,6 +48,7 @@ uint64_t stub_rdfsbase(void);
 uint64_t stub_rdgsbase(void);
 
 /* fast.S */
+extern const char stub_fast_fallback_jump[], stub_answer_known[], stub_fast_save[];
 extern const char stub_fast_entry[], stub_fast_exit[], stub_fast_exit_end[], stub_fast_trap[];
 extern const char stub_fast_bounce[], stub_wait_begin[], stub_wait_end[], stub_wait_abort[];
 long stub_wait(_Atomic uint32_t *kicked, const uint64_t call[7]);
@@ -73,7 +74,7 @@ bool stub_do_memops(struct channel *ch, struct abi_ucontext *uc); /* NULL: on th
 
 /* fast.c */
 uint32_t stub_fast_call(struct channel *ch);
-/* If the thread is on its way out: true, and sc is as it will be in the guest. */
+/* If the thread is hardly in, or on its way out: true, and sc is as it is outside. */
 bool stub_fast_leaving(const struct channel *ch, struct abi_sigcontext *sc);
 /* A kick that came in the stub's own text. True: the thread is as good as back in the guest. */
 bool stub_fast_kicked(struct channel *ch, struct abi_sigcontext *sc);

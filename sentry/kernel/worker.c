@@ -478,7 +478,8 @@ static void handle_event(struct task *t)
 		patch_stopped(t);
 		break;
 	case PEV_SITE:
-		patch_count_call(t);
+		for (int i = 0; i < PLATFORM_SITE_EACH; i++)
+			patch_count_call(t);
 		break;
 	}
 	handler_done(t, ret);

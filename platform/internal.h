@@ -47,6 +47,7 @@ struct host_process {
 	struct platform_mm *mm; /* [I] a reference */
 	bool dead;		/* [p] reaped, or about to be: pid must not be used any more */
 	bool killed;		/* [p] by platform_kill */
+	struct list doom_link;	/* [p] in platform.doomed, with a reference */
 	struct list threads;	/* [p] platform_thread.process_link */
 	struct list mm_link;	/* [p] in platform_mm.processes */
 	struct list kill_link;	/* [p] of the backend */
@@ -173,6 +174,8 @@ struct platform {
 	struct list spawn;	 /* [p] PREPARED, for the zygote to make */
 	struct list ready;	 /* [p] PEV_STARTED to be delivered */
 	struct list deaths;	 /* [p] `dead` to be called */
+	struct list doomed;	 /* [p] host_process.doom_link: to be killed in a quiet moment */
+	atomic_bool any_doomed;	 /* [a] written with [p] */
 	/* [L] to write; of the event that platform_next returned last */
 	struct platform_thread *_Atomic delivering;
 	struct platform_thread *zygote;	  /* [I] after boot */
@@ -217,6 +220,8 @@ void thread_dies_locked(struct platform_thread *t, bool by_host);
 /* Calls the sentry back for queued deaths. No lock held. */
 void run_deaths(struct platform *p);
 void process_kill_locked(struct host_process *process);
+/* To be killed by the next platform_settle. Caller holds p->lock. */
+void process_doom_locked(struct host_process *process);
 uint64_t random_token(void);
 
 /* channels.c: the channel file of an address space. 0 or negative errno. */

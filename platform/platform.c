@@ -33,6 +33,7 @@ static struct platform *platform_alloc(const struct platform_config *config)
 	list_init(&p->spawn);
 	list_init(&p->ready);
 	list_init(&p->deaths);
+	list_init(&p->doomed);
 	return p;
 }
 
@@ -179,6 +180,7 @@ static void drop_unborn_locked(struct platform *p)
 
 void platform_destroy(struct platform *p)
 {
+	platform_settle(p);
 	kill_everything(p);
 	p->backend->stop(p);
 	mutex_lock(&p->lock);
@@ -270,6 +272,7 @@ int platform_next(struct platform *p, struct platform_event *ret_event)
 			r = next_at_hand(p, ret_event);
 			continue;
 		}
+		platform_settle(p);
 		atomic_store(&p->in_recv, true);
 		if (!atomic_load(&p->attention))
 			r = p->backend->receive(p, ret_event);
@@ -597,6 +600,19 @@ void platform_kill(struct platform_thread *t)
 	mutex_unlock(&p->lock);
 	if (died)
 		nudge(p);
+}
+
+void platform_kill_soon(struct platform_thread *t)
+{
+	bool known;
+
+	mutex_lock(&t->p->lock);
+	known = t->process;
+	if (known)
+		process_doom_locked(t->process);
+	mutex_unlock(&t->p->lock);
+	if (!known)
+		platform_kill(t);
 }
 
 void platform_thread_put(struct platform_thread *t)

@@ -353,6 +353,14 @@ void platform_kick(struct platform_thread *t);
 void platform_kill(struct platform_thread *t);
 
 /*
+ * The same, when there is nothing better to do: by the next platform_next that has to wait, or the
+ * next platform_settle, one of which this thread must call. So that who waits for the death of a
+ * process runs before the host has torn that down.
+ */
+void platform_kill_soon(struct platform_thread *t);
+void platform_settle(struct platform *p);
+
+/*
  * Drops the sentry's handle: the thread is dead, or was prepared and never started (the clone
  * failed or was not ordered). The cookie is not used afterwards.
  */

@@ -140,6 +140,7 @@ static struct host_process *process_create_locked(struct platform *p, pid_t pid,
 	process->pid = pid;
 	list_init(&process->threads);
 	list_init(&process->kill_link);
+	list_init(&process->doom_link);
 	list_add_tail(&mm->processes, &process->mm_link);
 	if (atomic_load(&mm->vm_pid) == 0) /* a vfork child comes and goes */
 		atomic_store(&mm->vm_pid, pid);
@@ -210,6 +211,40 @@ void process_kill_locked(struct host_process *process)
 		return;
 	process->killed = true;
 	process->mm->p->backend->kill_locked(process);
+}
+
+void process_doom_locked(struct host_process *process)
+{
+	struct platform *p = process->mm->p;
+
+	if (process->dead || list_linked(&process->doom_link))
+		return;
+	process->killed = true;
+	refcount_get(&process->refs);
+	list_add_tail(&p->doomed, &process->doom_link);
+	atomic_store(&p->any_doomed, true);
+}
+
+void platform_settle(struct platform *p)
+{
+	struct host_process *process, *tmp;
+	struct list gone;
+
+	if (!atomic_load(&p->any_doomed))
+		return;
+	list_init(&gone);
+	mutex_lock(&p->lock);
+	list_for_each_safe (process, tmp, &p->doomed, doom_link) {
+		process_kill_locked(process);
+		list_del(&process->doom_link);
+		list_add_tail(&gone, &process->doom_link);
+	}
+	atomic_store(&p->any_doomed, false);
+	mutex_unlock(&p->lock);
+	list_for_each_safe (process, tmp, &gone, doom_link) {
+		list_del(&process->doom_link);
+		process_put(process);
+	}
 }
 
 void thread_dies_locked(struct platform_thread *t, bool by_host)

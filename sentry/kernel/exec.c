@@ -222,7 +222,7 @@ int64_t exec_start(struct task *t, bool fatal)
 	t->pt = fresh;
 	if (old) {
 		cputime_keep(t);
-		platform_kill(old);
+		platform_kill_soon(old);
 	}
 	atomic_store(&tg->host_pid, 0); /* until it has started */
 	mutex_unlock(&tg->siglock);

@@ -95,7 +95,7 @@ static void end_host_thread(struct task *t, bool last)
 	/* While siglock keeps `dead` from dropping the handle. */
 	if (pt && !dead) {
 		if (last) {
-			platform_kill(pt);
+			platform_kill_soon(pt);
 		} else {
 			struct platform_reply r = {.order = PORD_EXIT};
 

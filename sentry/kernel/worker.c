@@ -554,6 +554,8 @@ void workers_run_woken(struct kernel *k)
 	while ((t = runq_pop(k->workers)))
 		run_woken(t);
 	serves_runq = before;
+	if (!before)
+		platform_settle(k->platform);
 }
 
 /* ---- what the platform calls ---- */
@@ -616,6 +618,7 @@ static bool wait_for_work(struct kernel *k)
 	struct workers *w = k->workers;
 	bool lead = false;
 
+	platform_settle(k->platform);
 	pthread_mutex_lock(&w->lock);
 	while (!atomic_load(&k->ended) && list_empty(&w->runq)) {
 		if (!w->led) {
@@ -660,6 +663,7 @@ static void *worker_main(void *arg)
 	}
 	give_up_lead();
 	workers_run_woken(k);
+	platform_settle(k->platform);
 	return NULL;
 }
 

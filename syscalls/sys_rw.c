@@ -97,29 +97,29 @@ int64_t file_write_wait(struct task *t, struct file *f, struct uio *u, int64_t *
 
 static int64_t read_one(struct task *t, const struct sysargs *a, int64_t *pos)
 {
-	struct file *f = fd_get_io(t, abi_int(a->arg[0]));
+	struct fd_io io = fd_borrow_io(t, abi_int(a->arg[0]));
 	struct uio u;
 	int64_t ret;
 
-	if (!f)
+	if (!io.file)
 		return -EBADF;
 	uio_init_user(&u, t, uaddr(a->arg[1]), a->arg[2]);
-	ret = file_read_wait(t, f, &u, pos, false);
-	file_put(f);
+	ret = file_read_wait(t, io.file, &u, pos, false);
+	fd_return(&io);
 	return ret;
 }
 
 static int64_t write_one(struct task *t, const struct sysargs *a, int64_t *pos)
 {
-	struct file *f = fd_get_io(t, abi_int(a->arg[0]));
+	struct fd_io io = fd_borrow_io(t, abi_int(a->arg[0]));
 	struct uio u;
 	int64_t ret;
 
-	if (!f)
+	if (!io.file)
 		return -EBADF;
 	uio_init_user(&u, t, uaddr(a->arg[1]), a->arg[2]);
-	ret = file_write_wait(t, f, &u, pos, false);
-	file_put(f);
+	ret = file_write_wait(t, io.file, &u, pos, false);
+	fd_return(&io);
 	return ret;
 }
 
@@ -179,7 +179,8 @@ static int64_t sync_written(struct file *f, uint32_t rwf, int64_t ret)
 static int64_t vectored(struct task *t, const struct sysargs *a, int64_t *pos, uint32_t rwf,
 			bool write)
 {
-	struct file *f = fd_get_io(t, abi_int(a->arg[0]));
+	struct fd_io io = fd_borrow_io(t, abi_int(a->arg[0]));
+	struct file *f = io.file;
 	struct uio u;
 	int64_t ret;
 
@@ -197,7 +198,7 @@ static int64_t vectored(struct task *t, const struct sysargs *a, int64_t *pos, u
 			ret = sync_written(f, rwf, ret);
 		uio_free(&u);
 	}
-	file_put(f);
+	fd_return(&io);
 	return ret;
 }
 
@@ -247,7 +248,8 @@ int64_t sys_pwritev2(struct task *t, const struct sysargs *a)
 
 int64_t sys_lseek(struct task *t, const struct sysargs *a)
 {
-	struct file *f = fd_get_io(t, abi_int(a->arg[0]));
+	struct fd_io io = fd_borrow_io(t, abi_int(a->arg[0]));
+	struct file *f = io.file;
 	int64_t ret;
 
 	if (!f)
@@ -255,7 +257,7 @@ int64_t sys_lseek(struct task *t, const struct sysargs *a)
 	ret = (uint32_t)a->arg[2] > ABI_SEEK_HOLE
 		  ? -EINVAL
 		  : vfs_seek(f, (int64_t)a->arg[1], abi_int(a->arg[2]));
-	file_put(f);
+	fd_return(&io);
 	return ret;
 }
 

@@ -8,6 +8,19 @@
 #include "sentry/vfs/mount.h"
 #include "syscalls/sysfile.h"
 
+/* The name of an *at call, and what AT_EMPTY_PATH adds to the flags of its lookup. */
+static int at_name(struct task *t, uint64_t name, uint32_t at_flags, char path[VFS_PATH_MAX],
+		   uint32_t *lookup_flags)
+{
+	if (at_flags & ABI_AT_EMPTY_PATH)
+		*lookup_flags |= LOOKUP_EMPTY;
+	if ((at_flags & ABI_AT_EMPTY_PATH) && !name) {
+		path[0] = 0;
+		return 0;
+	}
+	return path_from_user(t, name, path);
+}
+
 /*
  * The path of an *at call: name below dfd; with AT_EMPTY_PATH and "" (or a NULL name, as newer
  * kernels take it) dfd itself. References.
@@ -17,15 +30,9 @@ static int at_path(struct task *t, int dfd, uint64_t name, uint32_t at_flags, bo
 {
 	uint32_t flags = follow ? LOOKUP_FOLLOW : 0;
 	char path[VFS_PATH_MAX];
-	int err;
+	int err = at_name(t, name, at_flags, path, &flags);
 
-	if (at_flags & ABI_AT_EMPTY_PATH)
-		flags |= LOOKUP_EMPTY;
-	if ((at_flags & ABI_AT_EMPTY_PATH) && !name)
-		path[0] = 0;
-	else if ((err = path_from_user(t, name, path)))
-		return err;
-	return vfs_lookup(t, dfd, path, flags, ret, NULL);
+	return err ? err : vfs_lookup(t, dfd, path, flags, ret, NULL);
 }
 
 /* The open file's path. io: O_PATH descriptors are refused. */
@@ -53,14 +60,14 @@ static int64_t put_stat(struct task *t, const struct path *p, uint64_t va)
 
 static int64_t do_stat(struct task *t, int dfd, uint64_t name, uint64_t va, uint32_t flags)
 {
-	struct path p;
-	int64_t ret = at_path(t, dfd, name, flags, !(flags & ABI_AT_SYMLINK_NOFOLLOW), &p);
+	uint32_t lookup = flags & ABI_AT_SYMLINK_NOFOLLOW ? 0 : LOOKUP_FOLLOW;
+	char path[VFS_PATH_MAX];
+	struct abi_stat st;
+	int err = at_name(t, name, flags, path, &lookup);
 
-	if (ret)
-		return ret;
-	ret = put_stat(t, &p, va);
-	path_put(&p);
-	return ret;
+	if (!err)
+		err = vfs_stat_name(t, dfd, path, lookup, &st);
+	return err ? err : copy_to_user(t, uaddr(va), &st, sizeof(st));
 }
 
 int64_t sys_stat(struct task *t, const struct sysargs *a)
@@ -84,13 +91,13 @@ int64_t sys_newfstatat(struct task *t, const struct sysargs *a)
 
 int64_t sys_fstat(struct task *t, const struct sysargs *a)
 {
-	struct file *f = fd_get(t, abi_int(a->arg[0]));
+	struct fd_io io = fd_borrow(t, abi_int(a->arg[0]));
 	int64_t ret;
 
-	if (!f)
+	if (!io.file)
 		return -EBADF;
-	ret = put_stat(t, &f->path, a->arg[1]);
-	file_put(f);
+	ret = put_stat(t, &io.file->path, a->arg[1]);
+	fd_return(&io);
 	return ret;
 }
 

@@ -14,21 +14,20 @@
 #include "sentry/kernel/hostpoll.h"
 #include "sentry/kernel/kernel_internal.h"
 #include "sentry/kernel/lockorder.h"
+#include "sentry/kernel/stats.h"
 #include "sentry/kernel/timer.h"
 #include "sentry/mm/patch.h"
 #include "sentry/net/unix.h"
 #include "sentry/vfs/vfs.h"
 
-static atomic_llong live[OBJ_KINDS];
-
 void object_count(enum object_kind kind, int delta)
 {
-	atomic_fetch_add_explicit(&live[kind], delta, memory_order_relaxed);
+	stats_add(STAT_OBJECTS + kind, (uint64_t)(int64_t)delta);
 }
 
 int64_t object_live(enum object_kind kind)
 {
-	return atomic_load_explicit(&live[kind], memory_order_relaxed);
+	return (int64_t)stats_sum(STAT_OBJECTS + kind);
 }
 
 const char *object_kind_name(enum object_kind kind)

@@ -117,7 +117,7 @@ enum object_kind {
 	OBJ_FILES,
 	OBJ_FS,
 	OBJ_CRED,
-	OBJ_KINDS
+	OBJ_KINDS /* at most 16: sentry/kernel/stats.h */
 };
 void object_count(enum object_kind kind, int delta);
 int64_t object_live(enum object_kind kind);

@@ -12,7 +12,7 @@
 
 static void report_calls(const struct kernel *k, struct strbuf *out)
 {
-	for (uint32_t nr = 0; nr < k->table_count && nr < STAT_NAMED - STAT_CALLS; nr++) {
+	for (uint32_t nr = 0; nr < k->table_count && nr < STAT_OBJECTS - STAT_CALLS; nr++) {
 		uint64_t n = stats_sum(STAT_CALLS + nr);
 
 		if (n && k->table[nr].name)

@@ -33,8 +33,9 @@ struct strbuf;
 	X(patch_redirects, "threads that arrived inside a rewritten call site")
 
 enum sentry_counter {
-	STAT_CALLS = STATS_LOCK_RANKS, /* a counter for each call number */
-	STAT_NAMED = STAT_CALLS + 512,
+	STAT_CALLS = STATS_LOCK_RANKS,	 /* a counter for each call number */
+	STAT_OBJECTS = STAT_CALLS + 512, /* one for each enum object_kind: how many live */
+	STAT_NAMED = STAT_OBJECTS + 16,
 	STAT_BEFORE_FIRST = STAT_NAMED - 1,
 #define STAT_MEMBER(name, text) STAT_##name,
 	SENTRY_COUNTERS(STAT_MEMBER)

@@ -96,6 +96,8 @@ int clear_user(struct task *t, uaddr_t dst, size_t size)
 
 /* ---- strings ---- */
 
+#define STRING_PIECE 128
+
 /*
  * Copies the next piece of a string: what a window holds, or what is left of the page (so that a
  * string that ends before an unmapped page can be read). Bytes copied, 0 on a fault.
@@ -109,7 +111,8 @@ static size_t read_string_piece(struct task *t, char *dst, uint64_t va, size_t s
 		return 0;
 	window = platform_window_rest(t->pt, va, &in_window);
 	if (window) {
-		room = MIN(room, in_window);
+		/* The window goes on behind most strings' end. */
+		room = MIN(MIN(room, in_window), (size_t)STRING_PIECE);
 		memcpy(dst, window, room);
 		return room;
 	}

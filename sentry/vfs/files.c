@@ -161,6 +161,33 @@ struct file *fd_get_io(struct task *t, int fd)
 	return f;
 }
 
+/*
+ * Only tasks that share a table change it, and only their clones come to share it (others, like
+ * /proc, hold a reference for a moment to read). So one that shares it with nobody reads it without
+ * the lock, and its files stay open at least until its handler returns.
+ */
+struct fd_io fd_borrow(struct task *t, int fd)
+{
+	struct files *fs = t->files;
+
+	if (refcount_read(&fs->ref) > 1)
+		return (struct fd_io){fd_get(t, fd), true};
+	if (fd < 0)
+		return (struct fd_io){NULL, false};
+	return (struct fd_io){slot_file(idmap_get(&fs->slots, (uint32_t)fd)), false};
+}
+
+struct fd_io fd_borrow_io(struct task *t, int fd)
+{
+	struct fd_io io = fd_borrow(t, fd);
+
+	if (io.file && (atomic_load_explicit(&io.file->flags, memory_order_relaxed) & ABI_O_PATH)) {
+		fd_return(&io);
+		io = (struct fd_io){NULL, false};
+	}
+	return io;
+}
+
 int files_next(struct files *fs, int from, struct file **ret_file)
 {
 	void *slot;

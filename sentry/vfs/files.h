@@ -23,6 +23,21 @@ void files_unshare(struct task *t);
 struct file *fd_get(struct task *t, int fd);
 /* The same for operations that O_PATH descriptors refuse. */
 struct file *fd_get_io(struct task *t, int fd);
+/*
+ * The same without a reference where nobody else can close the descriptor: in a handler of the task
+ * itself, when it shares the table with nobody. fd_return ends it.
+ */
+struct fd_io {
+	struct file *file; /* NULL: EBADF */
+	bool owned;
+};
+struct fd_io fd_borrow(struct task *t, int fd);
+struct fd_io fd_borrow_io(struct task *t, int fd);
+static inline void fd_return(const struct fd_io *io)
+{
+	if (io->owned)
+		file_put(io->file);
+}
 /* The lowest free descriptor >= from gets f (the reference is taken over on success). -EMFILE. */
 int fd_install(struct task *t, struct file *f, int from, bool cloexec);
 /* dup2: replaces what is there. Takes the reference over. */
@@ -44,6 +59,12 @@ void fs_context_unshare(struct task *t);
 /* References. */
 void fs_get_root(struct fs_context *f, struct path *ret);
 void fs_get_cwd(struct fs_context *f, struct path *ret);
+/*
+ * For the task whose fs_context it is, in its own handler. True: references, as above. False: it
+ * shares the context with nobody, so what *ret names stays until the task itself changes it.
+ */
+bool fs_borrow_root(struct fs_context *f, struct path *ret);
+bool fs_borrow_cwd(struct fs_context *f, struct path *ret);
 void fs_set_root(struct fs_context *f, const struct path *p);
 void fs_set_cwd(struct fs_context *f, const struct path *p);
 uint32_t fs_umask(struct fs_context *f);

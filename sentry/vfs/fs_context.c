@@ -107,6 +107,30 @@ void fs_get_cwd(struct fs_context *f, struct path *ret)
 	get(f, &f->cwd, ret);
 }
 
+/*
+ * Only tasks that share the context change it, and only their clones come to share it. Others
+ * (/proc) hold a reference for a moment, to read: then the lock is taken for nothing.
+ */
+static bool borrow(struct fs_context *f, const struct path *which, struct path *ret)
+{
+	if (refcount_read(&f->ref) > 1) {
+		get(f, which, ret);
+		return true;
+	}
+	*ret = *which;
+	return false;
+}
+
+bool fs_borrow_root(struct fs_context *f, struct path *ret)
+{
+	return borrow(f, &f->root, ret);
+}
+
+bool fs_borrow_cwd(struct fs_context *f, struct path *ret)
+{
+	return borrow(f, &f->cwd, ret);
+}
+
 void fs_set_root(struct fs_context *f, const struct path *p)
 {
 	set(f, &f->root, p);

@@ -12,6 +12,12 @@
  * ".." goes to the parent dentry, up through the roots of mounts, and never above the walk's root,
  * so a task whose root was changed stays inside (as long as it has no descriptor of a directory
  * outside; Linux has the same limit).
+ *
+ * References cost: each is an atomic operation on a line that all CPUs want when all walk from the
+ * same root. So root and start are borrowed where they can't change meanwhile (the fs_context of a
+ * task that shares it with nobody; the walk's root for the walk's own position), and a mount is
+ * kept, not taken again, from component to component. What is left for a path in the root mount is
+ * one reference for each component, on its own dentry.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -110,12 +116,61 @@ found:
 
 /* ---- moving ---- */
 
+static void drop_cur(struct walk *w)
+{
+	if (w->owns_dentry)
+		dentry_put(w->cur.dentry);
+	if (w->owns_mount)
+		mount_put(w->cur.mount);
+	w->owns_dentry = w->owns_mount = false;
+}
+
+/* Takes the references of p over. */
 static void walk_goto(struct walk *w, const struct path *p)
 {
-	struct path old = w->cur;
-
+	drop_cur(w);
 	w->cur = *p;
-	path_put(&old);
+	w->owns_dentry = w->owns_mount = true;
+}
+
+/* To another dentry of the same mount, whose reference is taken over. */
+static void walk_step(struct walk *w, struct dentry *to)
+{
+	struct dentry *old = w->owns_dentry ? w->cur.dentry : NULL;
+
+	w->cur.dentry = to;
+	w->owns_dentry = true;
+	dentry_put(old);
+}
+
+/* To what is mounted here. True: it moved. */
+static bool walk_cross(struct walk *w)
+{
+	if (!atomic_load_explicit(&w->cur.dentry->mount_count, memory_order_acquire))
+		return false;
+	if (!w->owns_mount)
+		mount_get(w->cur.mount);
+	if (!w->owns_dentry)
+		dentry_get(w->cur.dentry);
+	w->owns_mount = w->owns_dentry = true;
+	return mount_cross(&w->cur);
+}
+
+static void walk_to_root(struct walk *w)
+{
+	drop_cur(w);
+	w->cur = w->root;
+}
+
+/* The position with references, which leave the walk. */
+static void walk_take(struct walk *w, struct path *ret)
+{
+	if (!w->owns_mount)
+		mount_get(w->cur.mount);
+	if (!w->owns_dentry)
+		dentry_get(w->cur.dentry);
+	*ret = w->cur;
+	w->owns_mount = w->owns_dentry = false;
 }
 
 static bool same_path(const struct path *a, const struct path *b)
@@ -125,8 +180,8 @@ static bool same_path(const struct path *a, const struct path *b)
 
 static int walk_up(struct walk *w)
 {
-	struct path p;
 	struct dentry *parent;
+	struct path p;
 
 	for (;;) {
 		if (same_path(&w->cur, &w->root))
@@ -142,22 +197,21 @@ static int walk_up(struct walk *w)
 	parent = dentry_parent(w->cur.dentry);
 	if (!parent)
 		return 0;
-	p = (struct path){mount_get(w->cur.mount), parent};
-	walk_goto(w, &p);
-	if (mount_cross(&w->cur) && (w->flags & LOOKUP_NO_XDEV))
-		return -EXDEV;
-	return 0;
+	walk_step(w, parent);
+	return walk_cross(w) && (w->flags & LOOKUP_NO_XDEV) ? -EXDEV : 0;
 }
 
 /* Takes the reference to child over. */
 static int walk_down(struct walk *w, struct dentry *child)
 {
-	struct path p = {mount_get(w->cur.mount), child};
+	walk_step(w, child);
+	return walk_cross(w) && (w->flags & LOOKUP_NO_XDEV) ? -EXDEV : 0;
+}
 
-	walk_goto(w, &p);
-	if (mount_cross(&w->cur) && (w->flags & LOOKUP_NO_XDEV))
-		return -EXDEV;
-	return 0;
+void walk_enter(struct walk *w, struct dentry *child)
+{
+	walk_step(w, child);
+	walk_cross(w);
 }
 
 static int may_search(struct walk *w)
@@ -183,8 +237,7 @@ static int follow_target(struct walk *w, const char *target, bool final)
 			return -EXDEV;
 		if ((w->flags & LOOKUP_NO_XDEV) && w->cur.mount != w->root.mount)
 			return -EXDEV;
-		path_get(&w->root);
-		walk_goto(w, &w->root);
+		walk_to_root(w);
 	}
 	return walk_path(w, target, final);
 }
@@ -320,12 +373,12 @@ static int walk_path(struct walk *w, const char *p, bool final)
 	}
 }
 
-static int start_at(struct task *t, int dfd, bool empty, struct path *ret)
+static int start_at(struct walk *w, struct task *t, int dfd, bool empty)
 {
 	struct file *f;
 
 	if (dfd == ABI_AT_FDCWD) {
-		fs_get_cwd(t->fs, ret);
+		w->owns_mount = w->owns_dentry = fs_borrow_cwd(t->fs, &w->cur);
 		return 0;
 	}
 	f = fd_get(t, dfd);
@@ -335,8 +388,8 @@ static int start_at(struct task *t, int dfd, bool empty, struct path *ret)
 		file_put(f);
 		return -ENOTDIR;
 	}
-	*ret = f->path;
-	path_get(ret);
+	path_get(&f->path);
+	walk_goto(w, &f->path);
 	file_put(f);
 	return 0;
 }
@@ -351,19 +404,19 @@ static int walk_start(struct walk *w, struct task *t, int dfd, const char *name)
 	if (absolute && (w->flags & LOOKUP_BENEATH))
 		return -EXDEV;
 	if (absolute) {
-		fs_get_root(t->fs, &w->root);
-		w->cur = w->root;
-		path_get(&w->cur);
+		w->owns_root = fs_borrow_root(t->fs, &w->root);
+		walk_to_root(w);
 		return 0;
 	}
-	err = start_at(t, dfd, !*name, &w->cur);
+	err = start_at(w, t, dfd, !*name);
 	if (err)
 		return err;
 	if (w->flags & (LOOKUP_BENEATH | LOOKUP_IN_ROOT)) {
 		w->root = w->cur;
 		path_get(&w->root);
+		w->owns_root = true;
 	} else {
-		fs_get_root(t->fs, &w->root);
+		w->owns_root = fs_borrow_root(t->fs, &w->root);
 	}
 	return 0;
 }
@@ -405,10 +458,8 @@ int vfs_lookup_as(struct task *t, const struct cred *c, int dfd, const char *nam
 	struct walk w;
 	int err = walk_as(&w, t, c, dfd, name, flags);
 
-	if (!err) {
-		*ret = w.cur;
-		path_get(ret);
-	}
+	if (!err)
+		walk_take(&w, ret);
 	walk_end(&w);
 	return err;
 }
@@ -418,18 +469,19 @@ int walk_at_root(struct walk *w, const struct path *root, const char *name, uint
 	memset(w, 0, offsetof(struct walk, last));
 	w->last[0] = 0;
 	w->flags = flags;
-	w->root = w->cur = *root;
+	w->root = *root;
 	path_get(root);
-	path_get(root);
+	w->owns_root = true;
+	walk_to_root(w);
 	return walk_finish(w, name);
 }
 
 void walk_end(struct walk *w)
 {
-	if (w->cur.mount)
-		path_put(&w->cur);
-	if (w->root.mount)
+	drop_cur(w);
+	if (w->owns_root)
 		path_put(&w->root);
+	w->owns_root = false;
 	w->cur = w->root = (struct path){NULL, NULL};
 }
 
@@ -439,12 +491,10 @@ int vfs_lookup(struct task *t, int dfd, const char *name, uint32_t flags, struct
 	struct walk w;
 	int err = walk_name(&w, t, dfd, name, flags);
 
-	if (!err) {
-		*ret = w.cur;
-		path_get(ret);
-		if (flags & LOOKUP_PARENT)
-			memcpy(ret_last, w.last, sizeof(w.last));
-	}
+	if (!err)
+		walk_take(&w, ret);
+	if (!err && (flags & LOOKUP_PARENT))
+		memcpy(ret_last, w.last, sizeof(w.last));
 	walk_end(&w);
 	return err;
 }
@@ -480,10 +530,8 @@ static int lookup_from(const struct path *root, const char *name, struct path *r
 	struct walk w;
 	int err = walk_at_root(&w, root, name, LOOKUP_FOLLOW);
 
-	if (!err) {
-		*ret = w.cur;
-		path_get(ret);
-	}
+	if (!err)
+		walk_take(&w, ret);
 	walk_end(&w);
 	return err;
 }
@@ -537,4 +585,15 @@ int vfs_make_file_at_root(struct kernel *k, const struct path *root, const char 
 {
 	(void)k;
 	return make_path(root, name, true, ret);
+}
+
+int vfs_stat_name(struct task *t, int dfd, const char *name, uint32_t flags, struct abi_stat *ret)
+{
+	struct walk w;
+	int err = walk_name(&w, t, dfd, name, flags);
+
+	if (!err)
+		err = vfs_stat(&w.cur, ret);
+	walk_end(&w);
+	return err;
 }

@@ -164,16 +164,6 @@ static bool last_is_normal(const struct walk *w)
 	return *w->last && strcmp(w->last, ".") && strcmp(w->last, "..");
 }
 
-/* Takes the reference over and makes the child where the walk is. */
-static void enter(struct walk *w, struct dentry *child)
-{
-	struct path p = {mount_get(w->cur.mount), child};
-
-	path_put(&w->cur);
-	w->cur = p;
-	mount_cross(&w->cur);
-}
-
 /*
  * One round of open with O_CREAT, at the parent: 0 with w->cur at the file, 1: a link was followed,
  * go on.
@@ -189,7 +179,7 @@ static int open_last(struct task *t, struct walk *w, uint32_t flags, uint32_t mo
 		if (err)
 			return err == -EEXIST ? 1 : err;
 		*ret_created = true;
-		enter(w, d);
+		walk_enter(w, d);
 		return 0;
 	}
 	if (err)
@@ -199,7 +189,7 @@ static int open_last(struct task *t, struct walk *w, uint32_t flags, uint32_t mo
 		return -EEXIST;
 	}
 	if (!ABI_S_ISLNK(d->inode->mode)) {
-		enter(w, d);
+		walk_enter(w, d);
 		return 0;
 	}
 	err = flags & ABI_O_NOFOLLOW ? -ELOOP : walk_follow(w, d);

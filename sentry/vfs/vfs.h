@@ -339,6 +339,8 @@ int64_t vfs_seek(struct file *f, int64_t offset, int whence);
 ssize_t vfs_kernel_read(struct file *f, void *buf, size_t size, int64_t pos);
 uint32_t vfs_poll(struct file *f, struct poll_table *pt);
 int vfs_stat(const struct path *p, struct abi_stat *ret);
+/* vfs_lookup and vfs_stat in one. */
+int vfs_stat_name(struct task *t, int dfd, const char *name, uint32_t flags, struct abi_stat *ret);
 int vfs_setattr(const struct path *p, const struct cred *c, struct iattr *attr);
 /* The path as seen from the task's root, fresh string; "(unreachable)" and " (deleted)" as Linux.
  */

@@ -157,12 +157,13 @@ int mount_want_write(const struct mount *m);
 struct walk {
 	struct task *task;	 /* may be NULL: at boot, everything allowed */
 	const struct cred *cred; /* borrowed; NULL: everything allowed */
-	struct path root;	 /* references */
-	struct path cur;	 /* references */
-	uint32_t flags;		 /* LOOKUP_* */
-	uint32_t links;		 /* symbolic links followed */
-	bool trailing_slash;	 /* LOOKUP_PARENT: after the last component */
-	bool magic;		 /* cur came from a magic link */
+	struct path root;	 /* references, or borrowed from the task's fs_context */
+	struct path cur;	 /* references, or borrowed from root or the fs_context */
+	bool owns_root, owns_mount, owns_dentry; /* which of them are references */
+	uint32_t flags;				 /* LOOKUP_* */
+	uint32_t links;				 /* symbolic links followed */
+	bool trailing_slash;			 /* LOOKUP_PARENT: after the last component */
+	bool magic;				 /* cur came from a magic link */
 	char last[VFS_NAME_MAX + 1];
 };
 /* Starts and walks; 0 or negative errno. walk_end afterwards in both cases. */
@@ -170,6 +171,8 @@ int walk_name(struct walk *w, struct task *t, int dfd, const char *name, uint32_
 /* The same without a task, from `root`. */
 int walk_at_root(struct walk *w, const struct path *root, const char *name, uint32_t flags);
 void walk_end(struct walk *w);
+/* Goes from a directory to its child, whose reference is taken over, and what is mounted there. */
+void walk_enter(struct walk *w, struct dentry *child);
 /* With w->cur at the directory of a symlink `link`: goes on from there with its target. */
 int walk_follow(struct walk *w, struct dentry *link);
 /*

@@ -55,6 +55,20 @@ $(O)/tests/unit/$(1): $(O)/tests/unit/test_$(1).o $$(BASE_SRCS:%.c=$(O)/%.o) \
 endef
 $(foreach t,$(UNIT_TESTS),$(eval $(call unit_rule,$(t))))
 
+# tests/bench/handlers.c: the handlers with a platform that the linker puts in.
+HANDLERS_WRAP := platform_window platform_window_written platform_window_rest platform_read \
+	platform_write platform_thread_mm malloc calloc
+$(O)/tests/bench/handlers: $(O)/tests/bench/handlers.o $(BASE_SRCS:%.c=$(O)/%.o) \
+		$(GOFER_SERVER_SRCS:%.c=$(O)/%.o) $(O)/libcvisor.a
+	@echo '  LD      $@'
+	@$(CC) $(CFLAGS_ALL) $(filter-out -static-pie,$(LDFLAGS_MODE)) -pie -o $@ $^ \
+		$(HANDLERS_WRAP:%=-Wl,--wrap=%) \
+		-Wl,--as-needed $(filter-out -l:libjemalloc_pic.a,$(LIBS)) -lcmocka
+-include $(O)/tests/bench/handlers.d
+.PHONY: bench-handlers
+bench-handlers: $(O)/tests/bench/handlers ## what the handlers cost by themselves, and their allocations
+	@$<
+
 .PHONY: unit
 unit: $(UNIT_TESTS:%=$(O)/tests/unit/%)
 	@for t in $(UNIT_TESTS); do timeout 60 $(O)/tests/unit/$$t || exit 1; done

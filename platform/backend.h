@@ -50,6 +50,14 @@ struct platform_backend {
 	void (*unanswered)(struct platform_thread *t);
 	/* platform_reply. Negative errno if the thread can't be replied to at all. */
 	int (*reply)(struct platform_thread *t, const struct platform_reply *r);
+	/*
+	 * Guest memory where the host keeps the sentry out of it; t may be NULL. Bytes copied from
+	 * the start (the next one faults), or -ESRCH: there is no way now. NULL: there is none.
+	 */
+	ssize_t (*copy)(struct platform_thread *t, struct platform_mm *mm, uint64_t va, void *buf,
+			size_t size, bool write);
+	/* Waits until nobody receives aside (platform.side_recv). NULL: nobody ever does. */
+	void (*await_aside)(struct platform *p);
 	/* platform_kick of a thread that has a living host process. */
 	void (*kick_locked)(struct platform_thread *t);
 	/* Ends a host process, of which the caller knows that it is not reaped. */

@@ -5,6 +5,7 @@
  * platform_next, [a] atomic.
  *
  * Lock order:
+ *	notify.copy_lock	memory that a stub copies; below every lock of the sentry
  *	platform.lock		who is who: ids, processes, slots, clones under way, deaths
  *	  platform_thread.lock	state of one thread, its present notification, what was ordered
  *	  platform.arena_lock	where channel files are mapped
@@ -26,6 +27,7 @@
 #include "platform/stub/channel.h"
 #include "platform/stub/layout.h"
 
+#define RANK_PLATFORM_COPY   85
 #define RANK_PLATFORM	     86
 #define RANK_PLATFORM_THREAD 88
 #define RANK_PLATFORM_ARENA  89
@@ -129,6 +131,8 @@ struct platform_thread {
 	bool own_stack_inherited; /* [I] its slot's stack is inherited by forks */
 	bool slot_fresh;	  /* [I] its slot has no stack yet */
 	int channel_number;	 /* [t] the channel file's descriptor there, as answered to HELLO */
+	bool channel_sent;	 /* [t] of a new process: it has been answered */
+	bool copying;		 /* [t] while STOPPED: notify/copy.c uses it, replies must wait */
 	struct ordered ordered;	 /* [t] */
 	struct lost_reply *lost; /* [t] a reply that could not be handed over */
 	bool watched;		 /* [L] notify/poll.c: its channel is polled */
@@ -154,6 +158,7 @@ struct platform {
 	const struct platform_callbacks *callbacks; /* [I] */
 	const struct platform_backend *backend;	    /* [I] */
 	void *state;				    /* [I] the backend's own */
+	int proc_fd;				    /* [I] of /proc's root, or -1 */
 	uint64_t without, force;		    /* [I] FEATURE_BIT()s */
 	uint32_t spare_target;			    /* [I] */
 	uint32_t answer_count;			    /* [I] */
@@ -176,6 +181,7 @@ struct platform {
 	struct list deaths;	 /* [p] `dead` to be called */
 	struct list doomed;	 /* [p] host_process.doom_link: to be killed in a quiet moment */
 	atomic_bool any_doomed;	 /* [a] written with [p] */
+	struct list deferred;	 /* [p] struct deferred_event: received, to be delivered */
 	/* [L] to write; of the event that platform_next returned last */
 	struct platform_thread *_Atomic delivering;
 	struct platform_thread *zygote;	  /* [I] after boot */
@@ -187,6 +193,7 @@ struct platform {
 
 	atomic_bool attention;	 /* [a] something is in ready or deaths, interrupted or broken */
 	atomic_bool in_recv;	 /* [a] somebody is, or is about to be, in backend->receive */
+	atomic_bool side_recv;	 /* [a] another thread looks at what there is to receive */
 	atomic_bool interrupted; /* [a] platform_interrupt was called */
 	atomic_bool stopping;	 /* [a] */
 	bool reaper_started;	 /* [I] */
@@ -242,6 +249,10 @@ bool request_decode(struct platform_thread *t, struct platform_event *ret_event)
 void zygote_step_locked(struct platform *p, bool wake);
 /* As many processes as are to be kept ready. No lock held. */
 void replenish_spares(struct platform *p);
+/* The event is left for platform_next. Caller holds p->lock. */
+void event_defer_locked(struct platform *p, const struct platform_event *ev);
+/* Those of a thread that is dead now are dropped. Caller holds p->lock. */
+void event_drop_locked(struct platform_thread *t);
 /* Makes platform_next look at its queues. No lock held. */
 void nudge(struct platform *p);
 /* A thread has just reported for the first time: 1 with the event, or 0. Caller holds p->lock. */

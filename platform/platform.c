@@ -3,9 +3,11 @@
 #include "platform/platform.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "platform/backend.h"
@@ -24,6 +26,8 @@ static struct platform *platform_alloc(const struct platform_config *config)
 	p->copyplans = config->copyplans;
 	p->copyplan_count = config->copyplan_count;
 	p->without = config->without;
+	p->proc_fd = config->proc_fd > 0 ? fcntl(config->proc_fd, F_DUPFD_CLOEXEC, 0)
+					 : open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	p->force = config->force;
 	p->answer_count = config->answer_count;
 	mutex_init(&p->lock, RANK_PLATFORM);
@@ -34,6 +38,7 @@ static struct platform *platform_alloc(const struct platform_config *config)
 	list_init(&p->ready);
 	list_init(&p->deaths);
 	list_init(&p->doomed);
+	list_init(&p->deferred);
 	return p;
 }
 
@@ -44,6 +49,8 @@ static void platform_release(struct platform *p)
 	idmap_destroy(&p->tids);
 	idmap_destroy(&p->pids);
 	channels_destroy(p);
+	if (p->proc_fd >= 0)
+		close(p->proc_fd);
 	mutex_destroy(&p->arena_lock);
 	mutex_destroy(&p->lock);
 	free(p);
@@ -218,6 +225,41 @@ static void deliver_ready_locked(struct platform *p, struct platform_event *ret_
 	atomic_store(&p->delivering, t);
 }
 
+struct deferred_event {
+	struct list link;
+	struct platform_event ev;
+};
+
+void event_defer_locked(struct platform *p, const struct platform_event *ev)
+{
+	struct deferred_event *d = xnew(struct deferred_event);
+
+	d->ev = *ev;
+	list_add_tail(&p->deferred, &d->link);
+	atomic_store(&p->attention, true);
+}
+
+void event_drop_locked(struct platform_thread *t)
+{
+	struct deferred_event *d, *tmp;
+
+	list_for_each_safe (d, tmp, &t->p->deferred, link)
+		if (d->ev.thread == t) {
+			list_del(&d->link);
+			free(d);
+		}
+}
+
+static void deliver_deferred_locked(struct platform *p, struct platform_event *ret_event)
+{
+	struct deferred_event *d = list_first(&p->deferred, struct deferred_event, link);
+
+	*ret_event = d->ev;
+	list_del(&d->link);
+	free(d);
+	atomic_store(&p->delivering, ret_event->thread);
+}
+
 /* What `attention` announced: 1 an event, 0 nothing, negative errno. */
 static int next_at_hand(struct platform *p, struct platform_event *ret_event)
 {
@@ -228,6 +270,9 @@ static int next_at_hand(struct platform *p, struct platform_event *ret_event)
 	mutex_lock(&p->lock);
 	if (p->broken) {
 		r = -ENOTCONN;
+	} else if (!list_empty(&p->deferred)) {
+		deliver_deferred_locked(p, ret_event);
+		r = 1;
 	} else if (!list_empty(&p->ready)) {
 		deliver_ready_locked(p, ret_event);
 		r = 1;
@@ -274,9 +319,11 @@ int platform_next(struct platform *p, struct platform_event *ret_event)
 		}
 		platform_settle(p);
 		atomic_store(&p->in_recv, true);
-		if (!atomic_load(&p->attention))
+		if (!atomic_load(&p->attention) && !atomic_load(&p->side_recv))
 			r = p->backend->receive(p, ret_event);
 		atomic_store(&p->in_recv, false);
+		if (unlikely(atomic_load(&p->side_recv)))
+			p->backend->await_aside(p);
 	}
 	return r < 0 ? r : 0;
 }

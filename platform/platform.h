@@ -248,6 +248,7 @@ struct platform_config {
 	X(window_writes, "guest memory written through a window")                                  \
 	X(vm_reads, "process_vm_readv, or what stands in for it")                                  \
 	X(vm_writes, "process_vm_writev, or what stands in for it")                                \
+	X(stub_copies, "of these: copied by the guest's own thread")                               \
 	X(forks, "host processes cloned by guests")                                                \
 	X(threads, "host threads cloned by guests")                                                \
 	X(execs, "fresh stub processes taken")                                                     \

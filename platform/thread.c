@@ -259,6 +259,7 @@ void thread_dies_locked(struct platform_thread *t, bool by_host)
 		clone_settled_locked(t->clone_child);
 	list_del(&t->link);
 	list_del(&t->process_link);
+	event_drop_locked(t);
 	if (t->tid && idmap_get(&p->tids, (uint32_t)t->tid) == t)
 		idmap_set(&p->tids, (uint32_t)t->tid, NULL);
 	if (t->spare && t->state <= THREAD_ORDERED)

@@ -1,17 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Guest memory: through a window of the present call where one covers the range, else with
- * process_vm_readv/writev. Callers never know which it was.
+ * process_vm_readv/writev. Callers never know which it was. Where the host forbids that, a thread
+ * of the guest that waits for its reply copies (backend.copy); and if none waits, /proc/PID/mem.
  *
  * What a window holds: [0, have) as read from the guest, and [low, high) as written by the sentry,
  * which overrides it. A write through a window must touch what was written before, so that
  * [low, high) has no hole whose content nobody chose; other writes go the slow way.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
+#include "base/fd.h"
+#include "platform/backend.h"
 #include "platform/internal.h"
+
+#define MAPS_MAX (64u << 20)
 
 /* The window of t that holds va, or NULL. */
 static struct window *window_at(struct platform_thread *t, uint64_t va)
@@ -54,8 +63,11 @@ static void note_written(struct window *w, uint32_t at, uint32_t size)
 	w->high = MAX(w->high, at + size);
 }
 
-static ssize_t vm_call(pid_t pid, uint64_t va, void *buf, size_t size, bool write)
+static ssize_t vm_call(struct platform *p, pid_t pid, uint64_t va, void *buf, size_t size,
+		       bool write)
 {
+	if (p->without & FEATURE_BIT(PROCESS_VM))
+		return -ENOSYS;
 	struct iovec local = {buf, size}, remote = {(void *)va, size}; /* NOLINT: a guest address */
 	ssize_t n = write ? process_vm_writev(pid, &local, 1, &remote, 1, 0)
 			  : process_vm_readv(pid, &local, 1, &remote, 1, 0);
@@ -85,11 +97,83 @@ static pid_t next_process(struct platform_mm *mm, pid_t gone)
 	return pid;
 }
 
-static size_t vm_copy(struct platform_thread *t, struct platform_mm *mm, uint64_t va, void *buf,
-		      size_t size, bool write)
+/*
+ * How many of the bytes from va on the process itself could read (write), from /proc/PID/maps,
+ * which lists areas in ascending order. All of them if that can't be known.
+ */
+static size_t permitted(struct platform *p, pid_t pid, uint64_t va, size_t size, bool write)
+{
+	char path[32], *text, *save = NULL;
+	uint64_t at = va;
+
+	snprintf(path, sizeof(path), "%d/maps", (int)pid);
+	if (fd_read_file(p->proc_fd, path, MAPS_MAX, &text, NULL) < 0)
+		return size;
+	for (char *line = strtok_r(text, "\n", &save); line && at - va < size;
+	     line = strtok_r(NULL, "\n", &save)) {
+		unsigned long start, end;
+		char perms[5];
+
+		if (sscanf(line, "%lx-%lx %4s", &start, &end, perms) != 3 || end <= at)
+			continue;
+		if (start > at || (write ? perms[1] != 'w' : perms[0] != 'r'))
+			break;
+		at = end;
+	}
+	free(text);
+	return MIN((size_t)(at - va), size);
+}
+
+/*
+ * The same through /proc/PID/mem, which takes no notice of protection (the host thinks that a
+ * debugger is at work); so that is looked at first. Bytes, or negative errno.
+ */
+static ssize_t mem_call(struct platform *p, pid_t pid, uint64_t va, void *buf, size_t size,
+			bool write)
+{
+	char path[32];
+	cleanup_fd int fd = -1;
+	ssize_t n;
+
+	/* Who may trace may do this, so a platform that lives by that has no need of more. */
+	if ((p->without & FEATURE_BIT(PROC_MEM)) && p->backend->copy)
+		return -EACCES;
+	size = permitted(p, pid, va, size, write);
+	if (!size)
+		return 0;
+	snprintf(path, sizeof(path), "%d/mem", (int)pid);
+	fd = openat(p->proc_fd, path, (write ? O_WRONLY : O_RDONLY) | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT ? -ESRCH : -errno;
+	n = write ? pwrite(fd, buf, size, (off_t)va) : pread(fd, buf, size, (off_t)va);
+	return n < 0 ? -errno : n;
+}
+
+typedef ssize_t vm_func(struct platform *p, pid_t pid, uint64_t va, void *buf, size_t size,
+			bool write);
+
+/* Asks one process of the address space after the other until one is there. */
+static ssize_t vm_try(struct platform_thread *t, struct platform_mm *mm, vm_func *func, uint64_t va,
+		      void *buf, size_t size, bool write)
 {
 	pid_t pid = t && t->process ? t->process->pid : atomic_load(&mm->vm_pid);
 	ssize_t n = -ESRCH;
+
+	for (; pid && n == -ESRCH; pid = next_process(mm, pid))
+		n = func(mm->p, pid, va, buf, size, write);
+	return n;
+}
+
+static bool is_denied(ssize_t n)
+{
+	return n == -EPERM || n == -EACCES || n == -ENOSYS;
+}
+
+static size_t vm_copy(struct platform_thread *t, struct platform_mm *mm, uint64_t va, void *buf,
+		      size_t size, bool write)
+{
+	const struct platform_backend *backend = mm->p->backend;
+	ssize_t n;
 
 	if (va >= PLATFORM_GUEST_MAX || size == 0)
 		return 0;
@@ -97,10 +181,14 @@ static size_t vm_copy(struct platform_thread *t, struct platform_mm *mm, uint64_
 		count_stat(mm->p, vm_writes);
 	else
 		count_stat(mm->p, vm_reads);
-	for (; pid && n == -ESRCH; pid = next_process(mm, pid))
-		n = vm_call(pid, va, buf, size, write);
-	if (n == -EPERM)
-		log_debug(LOGC_PLATFORM, "process_vm access is denied");
+	n = vm_try(t, mm, vm_call, va, buf, size, write);
+	if (unlikely(is_denied(n))) {
+		n = backend->copy ? backend->copy(t, mm, va, buf, size, write) : -ESRCH;
+		if (n == -ESRCH)
+			n = vm_try(t, mm, mem_call, va, buf, size, write);
+		if (is_denied(n))
+			log_debug(LOGC_PLATFORM, "no way to guest memory: %s", strerror((int)-n));
+	}
 	return n < 0 ? 0 : (size_t)n;
 }
 

@@ -151,6 +151,7 @@ static int send_channel(struct platform_thread *t)
 	if (fd < 0)
 		return fd;
 	t->channel_number = fd;
+	t->channel_sent = true;
 	return sent ? 0 : notify_send(p, t->notif_id, fd, 0);
 }
 
@@ -170,7 +171,10 @@ static bool has_fds(const struct platform_reply *r)
 	return false;
 }
 
-/* The reply to a polled request needs a notification: the stub is told to make one. */
+/*
+ * The reply to a thread that doesn't wait in a bell needs a notification: the stub is told to make
+ * one.
+ */
 static int ask_for_bell(struct platform_thread *t)
 {
 	uint32_t serving = CHANNEL_SERVING;
@@ -179,13 +183,19 @@ static int ask_for_bell(struct platform_thread *t)
 	return -ENOENT;
 }
 
+/* The answer to a bell that is over: a new process must hear of its channel. */
+static int64_t bell_value(const struct platform_thread *t)
+{
+	return t->hello && t->kind == PCLONE_FORK ? t->channel_number : 0;
+}
+
 /*
  * Caller holds t->lock; t is STOPPED, and stays so if the reply could not be handed over. What the
  * thread does next needs t->lock to be looked at, so it finds all of this done.
  */
 static int reply_locked(struct platform_thread *t, const struct platform_reply *r)
 {
-	bool forked = t->hello && t->kind == PCLONE_FORK;
+	bool forked = t->hello && t->kind == PCLONE_FORK && !t->channel_sent;
 	int err;
 
 	if (!t->bell && has_fds(r))
@@ -205,7 +215,8 @@ static int reply_locked(struct platform_thread *t, const struct platform_reply *
 	t->bell = false;
 	count_wake(t->p);
 	if (!forked) {
-		notify_send(t->p, t->notif_id, 0, 0); /* ENOENT: it is dead, or rings again */
+		notify_send(t->p, t->notif_id, bell_value(t),
+			    0); /* ENOENT: it is dead, or rings again */
 		return 0;
 	}
 	err = send_channel(t);
@@ -262,7 +273,7 @@ static int notify_reply(struct platform_thread *t, const struct platform_reply *
 
 	mutex_lock(&t->lock);
 	if (t->state == THREAD_STOPPED && !t->lost)
-		err = reply_locked(t, r);
+		err = t->copying ? -ENOENT : reply_locked(t, r);
 	if (err == -ENOENT) {
 		t->lost = lost_reply_keep(r);
 		err = 0;
@@ -271,11 +282,13 @@ static int notify_reply(struct platform_thread *t, const struct platform_reply *
 	return err;
 }
 
-/* The thread whose reply was lost rings again. Caller holds t->lock. */
-static void reply_again_locked(struct platform_thread *t)
+/* The thread whose reply was lost rings again, or is free again. */
+void notify_reply_again_locked(struct platform_thread *t)
 {
 	struct lost_reply *lost = t->lost;
 
+	if (!lost || t->state != THREAD_STOPPED)
+		return;
 	t->lost = NULL;
 	if (reply_locked(t, &lost->r) == -ENOENT)
 		t->lost = lost;
@@ -364,17 +377,41 @@ static int hello_locked(struct platform *p, const struct seccomp_notif *n,
 	return thread_started_locked(t, ev);
 }
 
+/* Lets a thread go from its bell, whose reply is in its channel, or that is to serve copies. */
+static void answer_early(struct platform_thread *t, uint64_t id)
+{
+	if (t->hello && t->kind == PCLONE_FORK && !t->channel_sent) {
+		t->notif_id = id;
+		send_channel(t); /* what fails is tried again at the next bell */
+	} else {
+		notify_send(t->p, id, bell_value(t), 0);
+	}
+}
+
 /* A bell for a request that we have already: the stub was interrupted. Caller holds t->lock. */
 static void bell_again_locked(struct platform_thread *t, const struct seccomp_notif *n)
 {
-	if (t->state == THREAD_STOPPED) {
-		t->notif_id = n->id;
-		t->bell = true;
-		if (t->lost)
-			reply_again_locked(t);
+	if (t->state != THREAD_STOPPED || (t->copying && notify_must_copy(t))) {
+		answer_early(t, n->id);
 		return;
 	}
-	notify_send(t->p, n->id, t->hello && t->kind == PCLONE_FORK ? t->channel_number : 0, 0);
+	t->notif_id = n->id;
+	t->bell = true;
+	if (t->copying)
+		notify_has_copied(t->p);
+	else
+		notify_reply_again_locked(t);
+}
+
+void notify_order_copy(struct platform_thread *t)
+{
+	mutex_lock(&t->lock);
+	atomic_store_explicit(&t->ch->state, CHANNEL_COPY, memory_order_release);
+	if (t->bell) { /* else it looks at its channel, or will ring and be answered at once */
+		t->bell = false;
+		answer_early(t, t->notif_id);
+	}
+	mutex_unlock(&t->lock);
 }
 
 static bool died_early(struct platform *p, pid_t pid)
@@ -585,6 +622,27 @@ static int notify_next(struct platform *p, struct platform_event *ret_event)
  * Whoever polls looks at `attention`, which the caller has set, and looks again when it has ceased
  * to and before it sleeps.
  */
+bool notify_receive_aside(struct platform *p)
+{
+	struct notify *n = notify_of(p);
+	struct platform_event ev;
+
+	memset(n->notif, 0, n->notif_size);
+	if (ioctl(n->listener, SECCOMP_IOCTL_NOTIF_RECV, n->notif) < 0)
+		return false;
+	mutex_lock(&p->lock);
+	if (dispatch_locked(p, n->notif, &ev) == 1)
+		event_defer_locked(p, &ev);
+	mutex_unlock(&p->lock);
+	return true;
+}
+
+static void notify_await_aside(struct platform *p)
+{
+	mutex_lock(&notify_of(p)->copy_lock);
+	mutex_unlock(&notify_of(p)->copy_lock);
+}
+
 static void notify_wake(struct platform *p)
 {
 	if (poller_is_on(notify_of(p)->poller))
@@ -625,6 +683,7 @@ static void notify_release(struct platform *p)
 	if (n->listener >= 0)
 		close(n->listener);
 	poller_free(n->poller);
+	mutex_destroy(&n->copy_lock);
 	free(n->notif);
 	free(n);
 }
@@ -641,6 +700,8 @@ const struct platform_backend notify_backend = {
     .unanswered = poller_unanswered,
     .wake = notify_wake,
     .reply = notify_reply,
+    .copy = notify_copy,
+    .await_aside = notify_await_aside,
     .kick_locked = notify_kick_locked,
     .kill_locked = notify_kill_locked,
     .forget = notify_forget,

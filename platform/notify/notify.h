@@ -12,6 +12,8 @@ struct notify {
 	struct seccomp_notif *notif; /* [L] */
 	struct poller *poller;	     /* [I] */
 	atomic_bool sync_wakes;	     /* SYNC_WAKE_UP is on */
+	struct mutex copy_lock;	     /* one copy by a stub at a time */
+	atomic_uint copy_bells;	     /* of threads that copy; a futex */
 };
 
 static inline struct notify *notify_of(const struct platform *p)
@@ -24,6 +26,21 @@ static inline struct notify *notify_of(const struct platform *p)
 int notify_receive(struct platform *p, struct platform_event *ret_event);
 /* The request in t's channel, without a bell: 1 with an event, or 0. */
 int notify_take_polled(struct platform_thread *t, struct platform_event *ret_event);
+
+/* One notification that waits, by who isn't in platform_next. False: there was none. */
+bool notify_receive_aside(struct platform *p);
+/* Has the thread, which is STOPPED, do what its channel.copy says. */
+void notify_order_copy(struct platform_thread *t);
+/* The reply that had to wait, if there is one. Caller holds t->lock. */
+void notify_reply_again_locked(struct platform_thread *t);
+
+/* copy.c */
+ssize_t notify_copy(struct platform_thread *t, struct platform_mm *mm, uint64_t va, void *buf,
+		    size_t size, bool write);
+/* A thread that is to copy hasn't seen that yet. */
+bool notify_must_copy(const struct platform_thread *t);
+/* A thread that copies has rung. */
+void notify_has_copied(struct platform *p);
 
 /* zygote.c */
 /* Whether replies bring the woken thread to the replier's CPU. */

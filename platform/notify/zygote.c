@@ -154,6 +154,7 @@ int notify_boot(struct platform *p, const struct platform_config *config, struct
 	int err;
 
 	p->state = n;
+	mutex_init(&n->copy_lock, RANK_PLATFORM_COPY);
 	n->listener = -1;
 	n->poller = poller_new(p, config);
 	err = probe_host(n, ret_why);

@@ -25,14 +25,17 @@ enum bell {
 /*
  * channel.state. The stub moves IDLE/REPLY -> REQUEST, the sentry REQUEST -> SERVING by
  * compare-and-swap (that decides who serves a request when channels are polled as well), and
- * SERVING -> REPLY. PARKED stands for SERVING: the reply may take long, or needs a bell.
+ * SERVING -> REPLY. PARKED stands for SERVING: the reply may take long, or needs a bell. COPY and
+ * COPIED stand for SERVING, too: the stub copies guest memory for the sentry (stub/copy.c).
  */
 enum channel_state {
 	CHANNEL_IDLE,
 	CHANNEL_REQUEST,
 	CHANNEL_SERVING,
 	CHANNEL_REPLY,
-	CHANNEL_PARKED
+	CHANNEL_PARKED,
+	CHANNEL_COPY,	/* do what channel.copy says */
+	CHANNEL_COPIED, /* it is done: a bell says so */
 };
 
 #define CHANNEL_WINDOWS	    16
@@ -128,6 +131,16 @@ struct channel_fast {
  */
 #define CHANNEL_ANSWERS_COUNT (PLATFORM_ANSWERS_MAX + 1)
 
+#define CHANNEL_TAIL_SIZE 1024
+
+/* A piece of guest memory, to or from `offset` of the window area and the tail behind it. */
+struct channel_copy {
+	uint64_t va;
+	uint32_t offset, size;
+	uint32_t write;
+	uint32_t done; /* the stub's answer: bytes copied from the start */
+};
+
 struct channel {
 	_Atomic uint32_t state;
 	_Atomic uint32_t tid_word; /* cleared by the host kernel when the slot's thread is gone */
@@ -139,9 +152,11 @@ struct channel {
 	_Atomic uint64_t answers[CHANNEL_ANSWERS_COUNT];
 	struct channel_request req;
 	struct channel_reply rep;
+	struct channel_copy copy;
 	struct channel_memop memops[PLATFORM_MEMOPS_MAX];
 	/* Begins in the first page: many processes never touch another one. */
 	uint8_t window[CHANNEL_WINDOW_SIZE] __attribute__((aligned(64)));
+	uint8_t tail[CHANNEL_TAIL_SIZE];
 } __attribute__((aligned(4096)));
 _Static_assert(sizeof(struct channel) == CHANNEL_STRIDE, "a channel fills its stride");
 _Static_assert(offsetof(struct channel, window) <= 3072, "room for windows in the first page");

@@ -59,7 +59,7 @@ static bool spin_for_reply(struct channel *ch)
 			state = atomic_load_explicit(&ch->state, memory_order_acquire);
 			if (state == CHANNEL_REPLY)
 				return true;
-			if (state == CHANNEL_PARKED)
+			if (state != CHANNEL_REQUEST && state != CHANNEL_SERVING)
 				return false;
 			__builtin_ia32_pause();
 		}
@@ -76,12 +76,15 @@ void stub_call_sentry(struct channel *ch)
 	atomic_store_explicit(&ch->state, CHANNEL_REQUEST, memory_order_release);
 	if (spin_for_reply(ch))
 		return;
-	do {
+	for (;;) {
+		stub_serve_copy(ch);
+		if (atomic_load_explicit(&ch->state, memory_order_acquire) == CHANNEL_REPLY)
+			return;
 		if (stub_boot.ptrace)
 			stub_stop();
 		else
 			ring(BELL_EVENT, seq);
-	} while (atomic_load_explicit(&ch->state, memory_order_acquire) != CHANNEL_REPLY);
+	}
 }
 
 static void report(struct channel *ch, enum platform_report_step step, uint32_t index, int error,
@@ -393,8 +396,12 @@ static void say_hello(struct channel *ch, uint64_t token, bool forked)
 	} while (r < 0);
 	if (forked)
 		map_channels(r);
-	while (atomic_load_explicit(&ch->state, memory_order_acquire) != CHANNEL_REPLY)
+	for (;;) {
+		stub_serve_copy(ch);
+		if (atomic_load_explicit(&ch->state, memory_order_acquire) == CHANNEL_REPLY)
+			break;
 		ring(BELL_HELLO, token);
+	}
 }
 
 /* The tracer knows who this is; it needs no token. */

@@ -68,6 +68,9 @@ void stub_exit_process(void) __attribute__((noreturn));
 
 /* main.c, for the fast path. */
 void stub_call_sentry(struct channel *ch);
+
+/* copy.c: copies if it is asked to. */
+void stub_serve_copy(struct channel *ch);
 /* The first two steps of a reply. */
 bool stub_write_back(struct channel *ch);
 bool stub_do_memops(struct channel *ch, struct abi_ucontext *uc); /* NULL: on the fast path */

@@ -22,6 +22,8 @@
 #define KICKED_ROUNDS	 1000
 #define PING_PONG_ROUNDS 5000
 
+#define ON_PTRACE (strcmp(TEST_PLATFORM, "ptrace") == 0)
+
 static struct mini mini;
 
 static int setup(void **state)
@@ -35,10 +37,57 @@ static int setup(void **state)
 /* As on a host that offers the least. */
 static int setup_old(void **state)
 {
+	uint64_t all = 0;
+	char bad[8];
+
 	(void)state;
 	mini_platform = TEST_PLATFORM;
-	mini_start(&mini, 0,
-		   FEATURE_BIT(SYNC_WAKE_UP) | FEATURE_BIT(ADDFD_SEND) | FEATURE_BIT(FSGSBASE));
+	assert_int_equal(features_parse("all-host", &all, bad, sizeof(bad)), 0);
+	mini_start(&mini, 0, all);
+	return 0;
+}
+
+#define NO_MEMORY (FEATURE_BIT(PROCESS_VM) | FEATURE_BIT(PROC_MEM) | FEATURE_BIT(WINDOWS))
+
+/* Guests copy all of their memory themselves. */
+static int setup_copied(void **state)
+{
+	(void)state;
+	mini_platform = TEST_PLATFORM;
+	mini_start(&mini, 2, NO_MEMORY);
+	return 0;
+}
+
+/* The same for threads that don't wait in bells. */
+static int setup_copied_polled(void **state)
+{
+	mini_force = FEATURE_BIT(POLL);
+	return setup_copied(state);
+}
+
+/* Through /proc/PID/mem, while no thread of the address space waits. */
+static void memory_of_who_runs(void **state)
+{
+	struct guest *g = mini_spawn(&mini, P_SPIN, 0, 0);
+	struct platform_mm *mm;
+	uint64_t there = 0;
+
+	(void)state;
+	mini_step(&mini); /* PEV_STARTED */
+	mini_step(&mini); /* loaded: runs */
+	mm = platform_thread_mm(g->pt);
+	assert_int_equal(platform_read(NULL, mm, GUEST_BASE, &there, sizeof(there)),
+			 feature_off(FEATURE_PROC_MEM) && !ON_PTRACE ? 0 : sizeof(there));
+	assert_int_equal(platform_read(NULL, mm, 0x10000, &there, sizeof(there)), 0);
+	platform_kill(g->pt);
+	mini_run(&mini);
+}
+
+static int setup_proc_mem(void **state)
+{
+	(void)state;
+	mini_platform = TEST_PLATFORM;
+	mini_start(&mini, 2, FEATURE_BIT(PROCESS_VM));
 	return 0;
 }
 
@@ -105,8 +154,7 @@ static void exec_in_place_leaves_nothing(void **state)
 PROGRAM_TEST(vsyscall, P_VSYSCALL, 0)
 
 /* On ptrace there is no fast entry, and a call from there is fatal. */
-#define ON_PTRACE (strcmp(TEST_PLATFORM, "ptrace") == 0)
-#define FASTLY	  (ON_PTRACE ? 0 : P_FASTLY)
+#define FASTLY (ON_PTRACE ? 0 : P_FASTLY)
 
 static void fast_registers(void **state)
 {
@@ -518,6 +566,28 @@ int main(void)
 	    cmocka_unit_test(gs_base),	      cmocka_unit_test(fast_programs),
 	};
 
+	const struct CMUnitTest copied[] = {
+	    cmocka_unit_test(calls),
+	    cmocka_unit_test(windows),
+	    cmocka_unit_test(memory),
+	    cmocka_unit_test(signals),
+	    cmocka_unit_test(execs_in_place),
+	    cmocka_unit_test(fork_and_wait),
+	    cmocka_unit_test(vforks),
+	    cmocka_unit_test(reads_beside_vforks),
+	    cmocka_unit_test(forks_in_threads),
+	    cmocka_unit_test(many_processes),
+	    cmocka_unit_test(fast_programs),
+	    cmocka_unit_test(fast_calls_under_kicks),
+	    cmocka_unit_test(no_kick_is_lost),
+	    cmocka_unit_test(killed_from_outside),
+	    cmocka_unit_test(memory_of_who_runs),
+	};
+	const struct CMUnitTest proc_mem[] = {
+	    cmocka_unit_test(memory),
+	    cmocka_unit_test(memory_of_who_runs),
+	};
+
 	const struct CMUnitTest polling[] = {
 	    cmocka_unit_test(polled),
 	    cmocka_unit_test(interrupted_while_polling),
@@ -552,5 +622,10 @@ int main(void)
 	       (ON_PTRACE
 		    ? 0
 		    : cmocka_run_group_tests_name("polling", polling, setup_polled, teardown)) +
-	       cmocka_run_group_tests_name("old host", old, setup_old, teardown);
+	       cmocka_run_group_tests_name("old host", old, setup_old, teardown) +
+	       cmocka_run_group_tests_name("copied", copied, setup_copied, teardown) +
+	       (ON_PTRACE ? 0
+			  : cmocka_run_group_tests_name("copied, polling", copied,
+							setup_copied_polled, teardown)) +
+	       cmocka_run_group_tests_name("proc mem", proc_mem, setup_proc_mem, teardown);
 }

@@ -2,6 +2,7 @@
 #include "tests/unit/guest/minisentry.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -15,6 +16,7 @@
 #include "abi/signal.h"
 #include "base/fd.h"
 #include "base/feature.h"
+#include "base/hostcall.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "platform/copyplan.h"
@@ -130,10 +132,13 @@ void mini_start(struct mini *m, uint32_t spares, uint64_t without)
 					 .spare_count = spares,
 					 .without = without,
 					 .force = mini_force};
+	char dir[] = "/tmp/minisentry.XXXXXX";
 	const char *why = "";
 	uint8_t fs[8192];
 	int err;
 
+	check(mkdtemp(dir));
+	config.exec_dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	features_switch(without, mini_force);
 	log_setup(2, false, getenv("PLATFORM_DEBUG") ? LOG_DEBUG : LOG_ERROR, "test");
 	if (getenv("PLATFORM_DEBUG"))
@@ -142,8 +147,11 @@ void mini_start(struct mini *m, uint32_t spares, uint64_t without)
 	the_mini = m;
 	memset(fs, 'f', sizeof(fs));
 	if (file_of_f < 0)
-		file_of_f = fd_sealed_memfd("f", fs, sizeof(fs));
+		file_of_f = host_memfd("f", HOST_MEMFD_DATA);
+	check(pwrite(file_of_f, fs, sizeof(fs), 0) == sizeof(fs));
 	err = platform_new(&config, &m->p, &why);
+	close(config.exec_dir_fd);
+	rmdir(dir);
 	if (err < 0)
 		panic("platform_new: %s: %s", why, strerror(-err));
 	check(platform_start(m->p) == 0);

@@ -334,6 +334,11 @@ void nudge(struct platform *p)
 		p->backend->wake(p);
 }
 
+bool platform_pinned(const struct platform *p)
+{
+	return p->backend->pinned;
+}
+
 void platform_interrupt(struct platform *p)
 {
 	atomic_store(&p->interrupted, true);

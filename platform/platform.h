@@ -290,6 +290,8 @@ void platform_get_stats(struct platform *p, struct platform_stats *ret_stats);
  * platform_interrupt; -ENOTCONN when the platform is broken.
  */
 int platform_next(struct platform *p, struct platform_event *ret_event);
+/* platform_next must always be called by the same thread: the first that called it. */
+bool platform_pinned(const struct platform *p);
 /*
  * The registers of a STOPPED thread, as they were at its event; orig_rax is the call's number. Read
  * from the guest when first asked for: most calls get along without. The copy may be changed; what

@@ -330,7 +330,7 @@ void sandbox_main(const struct sandbox_args *args)
 	b.gofer = gofer_client_new(b.kernel, args->gofer_fds, SANDBOX_GOFER_CONNECTIONS);
 	boot_mounts(&b);
 	watch_events(&b);
-	err = boot_confine();
+	err = boot_confine(b.platform);
 	if (err)
 		boot_fail(&b, SANDBOX_ERROR_OTHER, err, "confining the sentry");
 	err = platform_start(b.platform);

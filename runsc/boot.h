@@ -88,6 +88,6 @@ int boot_hook_start(struct boot *b, const void *payload, size_t size, int client
  * boot_filter.c: drops every capability, sets no_new_privs and installs the sentry's filter. Before
  * any other thread exists; they inherit it. 0 or negative errno.
  */
-int boot_confine(void);
+int boot_confine(const struct platform *p);
 
 #endif

@@ -12,8 +12,10 @@
 #include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -21,6 +23,7 @@
 
 #include "base/compiler.h"
 #include "base/log.h"
+#include "platform/platform.h"
 #include "runsc/boot.h"
 
 struct rule {
@@ -133,6 +136,22 @@ static const struct rule rules[] = {
     ANY(copy_file_range, "the same"),
 };
 
+/* The ptrace platform only: it drives stub processes, its children, and nothing else is there. */
+#define PTRACE_IF(request, reason) IF1(ptrace, reason, SCMP_A0(SCMP_CMP_EQ, request))
+
+static const struct rule ptrace_rules[] = {
+    PTRACE_IF(PTRACE_SEIZE, "the zygote, once; its children are traced from their start"),
+    PTRACE_IF(PTRACE_SYSEMU, "guest code goes on up to its next call"),
+    PTRACE_IF(PTRACE_CONT, "stub code goes on"),
+    PTRACE_IF(PTRACE_SYSCALL, "a stub's recvmsg, up to its end"),
+    PTRACE_IF(PTRACE_INTERRUPT, "kicking guest threads"),
+    PTRACE_IF(PTRACE_GETREGS, "a call's number and arguments"),
+    PTRACE_IF(PTRACE_SETREGS, "registers that a reply sets"),
+    PTRACE_IF(PTRACE_POKEUSER, "a call's result"),
+    PTRACE_IF(PTRACE_GETEVENTMSG, "which call asks, whom a clone made"),
+    PTRACE_IF(PTRACE_GET_SYSCALL_INFO, "is it a 64-bit call, where registers don't tell"),
+};
+
 static int drop_capabilities(void)
 {
 	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
@@ -147,17 +166,17 @@ static int drop_capabilities(void)
 	return 0;
 }
 
-static int add_rules(scmp_filter_ctx ctx)
+static int add_rules(scmp_filter_ctx ctx, const struct rule *list, size_t count)
 {
-	int err = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), __NR_clone3, 0);
+	int err = 0;
 
-	for (size_t i = 0; !err && i < array_count(rules); i++)
-		err = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, rules[i].nr, rules[i].check_count,
-					     rules[i].checks);
+	for (size_t i = 0; !err && i < count; i++)
+		err = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, list[i].nr, list[i].check_count,
+					     list[i].checks);
 	return err;
 }
 
-static int install_filter(void)
+static int install_filter(bool traces)
 {
 	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_KILL_PROCESS);
 	int err;
@@ -166,7 +185,11 @@ static int install_filter(void)
 		return -ENOMEM;
 	err = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
 	if (!err)
-		err = add_rules(ctx);
+		err = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), __NR_clone3, 0);
+	if (!err)
+		err = add_rules(ctx, rules, array_count(rules));
+	if (!err && traces)
+		err = add_rules(ctx, ptrace_rules, array_count(ptrace_rules));
 	if (!err)
 		err = seccomp_load(ctx);
 	seccomp_release(ctx);
@@ -180,7 +203,7 @@ static int install_filter(void)
 #define FILTERED true
 #endif
 
-int boot_confine(void)
+int boot_confine(const struct platform *p)
 {
 	int err = drop_capabilities();
 
@@ -189,7 +212,7 @@ int boot_confine(void)
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return -errno;
 	if (FILTERED)
-		return install_filter();
+		return install_filter(strcmp(platform_name(p), "ptrace") == 0);
 	log_warn("sanitizer build: the sentry's filter is not installed");
 	return 0;
 }

@@ -152,6 +152,7 @@ struct task {
 	/* Running */
 	atomic_uint state;    /* [a] enum task_state | TASK_WOKEN */
 	struct list run_link; /* run queue's lock */
+	bool event_queued;    /* [t] on the queue for its event, in state HANDLER */
 	struct platform_thread
 	    *pt; /* [t] to use, changed under [s] too; NULL before the first exec */
 	struct platform_event event;   /* [t] the event not yet replied to */

@@ -17,6 +17,12 @@
  *	  ^                  |  worker_going_long
  *	  +------ done <-- handling without the lead
  *
+ * On a platform whose events come to one thread only (platform_pinned) the lead can't be handed on.
+ * There the leader is always the same worker, and calls that were seen to take long are handled by
+ * the others: whenever one says that it is about to, calls of its number go to them, until so many
+ * in a row turned out to be short (LONG_MEMORY). What the leader meets by surprise it waits for
+ * itself.
+ *
  * An event of a task that died meanwhile is dropped. See task.h for the states.
  */
 #include <errno.h>
@@ -41,21 +47,27 @@
 #include "sentry/mm/mm.h"
 
 #define WORKER_STACK_SIZE (512u * 1024u)
+#define LONG_MEMORY	  64
 
 struct workers {
 	pthread_mutex_t lock; /* RANK_RUNQ: taken by wake-ups, takes nothing */
 	pthread_cond_t idle;
 	struct list runq;      /* [lock] struct task.run_link */
-	atomic_uint runq_size; /* written under lock */
-	bool led;	       /* [lock] some worker has the lead */
-	uint32_t idle_count;   /* [lock] */
-	uint32_t count;	       /* [I] */
-	pthread_t *threads;    /* [I] */
+	atomic_uint runq_size; /* written under lock; of both queues */
+	struct list longq;     /* [lock] the same, not for a pinned leader */
+	atomic_uchar *is_long; /* [I] pinned: by call number, how many are to be short; else NULL */
+	uint32_t is_long_count; /* [I] */
+	bool has_leader;	/* [lock] pinned: a worker has become it */
+	bool led;		/* [lock] some worker has the lead */
+	uint32_t idle_count;	/* [lock] */
+	uint32_t count;		/* [I] */
+	pthread_t *threads;	/* [I] */
 };
 
 /* This thread's part. */
 static __thread struct kernel *leading;	    /* set while it has the lead */
 static __thread struct kernel *serves_runq; /* it will look at the run queue soon */
+static __thread bool went_long;		    /* the handler that runs, or ran last, said so */
 
 struct workers *workers_new(uint32_t count)
 {
@@ -64,6 +76,7 @@ struct workers *workers_new(uint32_t count)
 	pthread_mutex_init(&w->lock, NULL);
 	pthread_cond_init(&w->idle, NULL);
 	list_init(&w->runq);
+	list_init(&w->longq);
 	if (!count)
 		count = (uint32_t)MAX(4l, sysconf(_SC_NPROCESSORS_ONLN) + 2);
 	w->count = count;
@@ -73,7 +86,8 @@ struct workers *workers_new(uint32_t count)
 
 void workers_destroy(struct workers *w)
 {
-	check(list_empty(&w->runq));
+	check(list_empty(&w->runq) && list_empty(&w->longq));
+	free(w->is_long);
 	pthread_cond_destroy(&w->idle);
 	pthread_mutex_destroy(&w->lock);
 	free(w->threads);
@@ -98,6 +112,42 @@ static void wake_idle_locked(struct workers *w)
 	pthread_cond_signal(&w->idle);
 }
 
+static bool is_pinned_leader(const struct workers *w)
+{
+	return w->is_long && leading;
+}
+
+/* Whether the call that the task is in goes to other workers than a pinned leader. */
+static bool call_is_long(const struct workers *w, const struct task *t)
+{
+	return w->is_long && t->call_active && t->call.nr < w->is_long_count &&
+	       atomic_load_explicit(&w->is_long[t->call.nr], memory_order_relaxed) > 0;
+}
+
+/* A handler has run. */
+static void remember_length(const struct workers *w, uint64_t nr)
+{
+	unsigned char before;
+
+	if (!w->is_long || nr >= w->is_long_count)
+		return;
+	before = atomic_load_explicit(&w->is_long[nr], memory_order_relaxed);
+	if (went_long)
+		atomic_store_explicit(&w->is_long[nr], LONG_MEMORY, memory_order_relaxed);
+	else if (before)
+		atomic_store_explicit(&w->is_long[nr], before - 1, memory_order_relaxed);
+}
+
+static void queue(struct workers *w, struct task *t, struct list *q)
+{
+	pthread_mutex_lock(&w->lock);
+	list_add_tail(q, &t->run_link);
+	atomic_store_explicit(&w->runq_size, w->runq_size + 1, memory_order_relaxed);
+	if (q == &w->longq || serves_runq != t->kernel)
+		wake_idle_locked(w);
+	pthread_mutex_unlock(&w->lock);
+}
+
 void workers_queue(struct task *t)
 {
 	struct workers *w = t->kernel->workers;
@@ -107,23 +157,26 @@ void workers_queue(struct task *t)
 	else
 		stat_count(woken_elsewhere);
 
-	pthread_mutex_lock(&w->lock);
-	list_add_tail(&w->runq, &t->run_link);
-	atomic_store_explicit(&w->runq_size, w->runq_size + 1, memory_order_relaxed);
-	if (serves_runq != t->kernel)
-		wake_idle_locked(w);
-	pthread_mutex_unlock(&w->lock);
+	queue(w, t, call_is_long(w, t) ? &w->longq : &w->runq);
+}
+
+/* The next task for this worker, or NULL. Caller holds w->lock. */
+static struct task *first_locked(struct workers *w)
+{
+	if (!list_empty(&w->longq) && !is_pinned_leader(w))
+		return list_first(&w->longq, struct task, run_link);
+	return list_first_or_null(&w->runq, struct task, run_link);
 }
 
 static struct task *runq_pop(struct workers *w)
 {
-	struct task *t = NULL;
+	struct task *t;
 
 	if (!atomic_load_explicit(&w->runq_size, memory_order_relaxed))
 		return NULL;
 	pthread_mutex_lock(&w->lock);
-	if (!list_empty(&w->runq)) {
-		t = list_first(&w->runq, struct task, run_link);
+	t = first_locked(w);
+	if (t) {
 		list_del(&t->run_link);
 		atomic_store_explicit(&w->runq_size, w->runq_size - 1, memory_order_relaxed);
 	}
@@ -168,7 +221,9 @@ static int64_t run_handler(struct task *t)
 
 	if (!entry)
 		return -ENOSYS;
+	went_long = false;
 	ret = entry->handler(t, &a);
+	remember_length(t->kernel->workers, a.nr);
 	if (ret != SYS_EXITED)
 		t->call.restarted = true;
 	return ret;
@@ -512,22 +567,44 @@ static bool claim_started(struct task *t)
 	}
 }
 
+/* Whether the event in t->event is for others than a pinned leader. */
+static bool event_is_long(const struct workers *w, const struct task *t)
+{
+	if (t->event.type == PEV_REPORT)
+		return call_is_long(w, t);
+	return t->event.type == PEV_CALL && t->event.call.nr < w->is_long_count &&
+	       atomic_load_explicit(&w->is_long[t->event.call.nr], memory_order_relaxed) > 0;
+}
+
 static void dispatch(const struct platform_event *ev)
 {
 	struct task *t = ev->cookie;
+	struct workers *w = t->kernel->workers;
 
 	task_get(t);
 	if (ev->type == PEV_STARTED ? claim_started(t) : claim(t, TASK_GUEST)) {
 		t->event = *ev;
+		if (unlikely(w->is_long) && event_is_long(w, t)) {
+			t->event_queued = true;
+			queue(w, t, &w->longq); /* with the reference */
+			return;
+		}
 		handle_event(t);
 	}
 	task_put(t);
 	patch_after_reply();
 }
 
-/* Runs one task that was woken. */
+/* Runs one task that was woken, or whose event was left to another worker. */
 static void run_woken(struct task *t)
 {
+	if (t->event_queued) {
+		t->event_queued = false;
+		handle_event(t);
+		task_put(t);
+		patch_after_reply();
+		return;
+	}
 	task_get(t);
 	if (!claim(t, TASK_QUEUED))
 		panic("task %d on the run queue in state %x", t->tid, atomic_load(&t->state));
@@ -596,20 +673,34 @@ const struct platform_callbacks kernel_platform_callbacks = {
 
 /* ---- the threads ---- */
 
-void worker_going_long(void)
+static void give_up_lead(void)
 {
-	struct kernel *k = leading;
 	struct workers *w;
 
-	if (!k)
+	if (!leading)
 		return;
-	w = k->workers;
+	w = leading->workers;
 	leading = NULL;
-	stat_count(lead_passed);
 	pthread_mutex_lock(&w->lock);
 	w->led = false;
-	wake_idle_locked(w);
+	pthread_cond_signal(&w->idle);
 	pthread_mutex_unlock(&w->lock);
+}
+
+void worker_going_long(void)
+{
+	went_long = true;
+	if (leading && !leading->workers->is_long)
+		give_up_lead();
+}
+
+/* A pinned leader is so for good: the first worker that asks. Caller holds w->lock. */
+static bool take_lead_locked(struct workers *w)
+{
+	if (w->led || (w->is_long && w->has_leader))
+		return false;
+	w->led = w->has_leader = true;
+	return true;
 }
 
 /* Sleeps until there is a lead to take or a task to run. True: has the lead now. */
@@ -620,23 +711,16 @@ static bool wait_for_work(struct kernel *k)
 
 	platform_settle(k->platform);
 	pthread_mutex_lock(&w->lock);
-	while (!atomic_load(&k->ended) && list_empty(&w->runq)) {
-		if (!w->led) {
-			w->led = true;
-			lead = true;
+	while (!atomic_load(&k->ended) && list_empty(&w->runq) && list_empty(&w->longq)) {
+		lead = take_lead_locked(w);
+		if (lead)
 			break;
-		}
 		w->idle_count++;
 		pthread_cond_wait(&w->idle, &w->lock);
 		w->idle_count--;
 	}
 	pthread_mutex_unlock(&w->lock);
 	return lead;
-}
-
-static void give_up_lead(void)
-{
-	worker_going_long();
 }
 
 static void *worker_main(void *arg)
@@ -672,6 +756,10 @@ void workers_start(struct kernel *k)
 	struct workers *w = k->workers;
 	pthread_attr_t attr;
 
+	if (platform_pinned(k->platform)) {
+		w->is_long_count = k->table_count;
+		w->is_long = xcalloc(k->table_count, sizeof(*w->is_long));
+	}
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, WORKER_STACK_SIZE);
 	for (uint32_t i = 0; i < w->count; i++) {

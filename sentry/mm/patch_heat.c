@@ -177,8 +177,8 @@ static bool is_plain(const struct task *t)
 {
 	const struct platform_reply *r = &t->reply;
 
-	return t->event.type == PEV_CALL && !r->memop_count && r->order == PORD_NONE &&
-	       !r->report && !r->frame && !r->restart;
+	return (t->event.type == PEV_CALL || t->event.type == PEV_SITE) && !r->memop_count &&
+	       r->order == PORD_NONE && !r->report && !r->frame && !r->restart;
 }
 
 void patch_now(struct task *t)

@@ -138,6 +138,22 @@ static void every_number_at_every_syscall_instruction(void **state)
 	}
 }
 
+#define JUMP_STEP 97
+
+/* What there is in the stub's text, the fast path above all, serves nobody but its own process. */
+static void jumps_into_the_stub(void **state)
+{
+	const uint64_t last = sites[site_count - 1];
+
+	(void)state;
+	for (long gs = 0; gs < 3; gs++) {
+		for (uint64_t at = STUB_FAST_ENTRY; at < last; at += JUMP_STEP)
+			attack(P_JUMP, (long)at, gs, 20);
+		attack(P_JUMP, STUB_FAST_ENTRY, gs, 20);
+		honest_guest_is_served();
+	}
+}
+
 static void unordered_clone(void **state)
 {
 	(void)state;
@@ -344,6 +360,7 @@ int main(void)
 	    cmocka_unit_test(stub_unmapped),
 	    cmocka_unit_test(lies_about_the_past),
 	    cmocka_unit_test(unordered_clone),
+	    cmocka_unit_test(jumps_into_the_stub),
 	    cmocka_unit_test(bells_from_many_threads),
 	    cmocka_unit_test(garbage_in_the_channel),
 	    cmocka_unit_test(killed_at_any_moment),

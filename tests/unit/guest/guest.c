@@ -809,6 +809,20 @@ static void p_bells(long address)
 		CALL(G_NOP, 1);
 }
 
+/* Into the middle of the stub, with a gs that passes for one of its own. */
+static void p_jump(long address, long gs)
+{
+	uint64_t base = gs == 1 ? STUB_CHANNELS + 0xc0000000 : STUB_CHANNELS + CHANNEL_STRIDE;
+
+	EXPECT(CALL(G_THREAD, kicked_thread, 100, stack_top(7)) > 0);
+	if (gs)
+		__asm__ volatile("wrgsbase %0" ::"r"(base));
+	__asm__ volatile("mov %0, %%rdx\n mov $39, %%eax\n mov $0x400000, %%ecx\n"
+			 "mov $0x400000, %%edi\n mov $0x10000000, %%esi\n mov %%rdx, %%r11\n"
+			 "jmp *%%rdx\n" ::"r"(address)
+			 : "rax", "rcx", "rdx", "rdi", "rsi", "r11", "memory");
+}
+
 static void p_int80(void)
 {
 	__asm__ volatile("mov $20, %%eax\n int $0x80" ::: "rax", "memory");
@@ -897,6 +911,8 @@ static void run(long program, long arg, long arg2)
 		return p_bells(arg);
 	case P_LIE:
 		return p_lie(arg, arg2);
+	case P_JUMP:
+		return p_jump(arg, arg2);
 	case P_INT80:
 		return p_int80();
 	case P_VSYSCALL:

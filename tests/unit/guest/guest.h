@@ -80,7 +80,8 @@ enum guest_program {
 	P_INT80,
 	P_EXEC_LEAVER, /* (a syscall instruction's address, next program): maps where the sentry
 			  knows nothing of it */
-	P_LIE,	       /* (a syscall instruction's address, what kind of lie) */
+	P_JUMP, /* (an address of the stub's text, gs: 0 as it was, 1 unmapped, 2 another's) */
+	P_LIE,	/* (a syscall instruction's address, what kind of lie) */
 };
 
 #endif

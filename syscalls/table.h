@@ -175,7 +175,7 @@ SYSCALL(154, modify_ldt, sys_absent, ABSENT, "segments of 16- and 32-bit code ar
 SYSCALL(155, pivot_root, sys_absent, ABSENT, "comes with mount namespaces", R_INT, A_PATH, A_PATH)
 SYSCALL(156, _sysctl, sys_absent, ABSENT, "removed from Linux 5.5", R_INT, A_PTR)
 SYSCALL(157, prctl, sys_prctl, PARTIAL, "options that change how memory, timers of the CPU or seccomp work are refused", R_INT, A_PRCTL, A_PRCTL_ARG, A_HEX, A_HEX, A_HEX)
-SYSCALL(158, arch_prctl, sys_arch_prctl, PARTIAL, "ARCH_SET_FS; gs belongs to the sentry", R_INT, A_ARCH_PRCTL, A_PTR)
+SYSCALL(158, arch_prctl, sys_arch_prctl, PARTIAL, "no gs on ptrace; no CET, no XCOMP_PERM", R_INT, A_ARCH_PRCTL, A_PTR)
 SYSCALL(159, adjtimex, sys_adjtimex, PARTIAL, "reading only", R_INT, A_INOUT_STRUCT(sizeof(struct abi_timex)))
 SYSCALL(160, setrlimit, sys_setrlimit, FULL, "", R_INT, A_RLIMIT, A_IN_RLIMIT)
 SYSCALL(161, chroot, sys_chroot, FULL, "", R_INT, A_PATH)

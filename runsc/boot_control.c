@@ -30,6 +30,7 @@
 #include "sentry/kernel/task.h"
 #include "sentry/kernel/unsupported.h"
 #include "sentry/mm/mm.h"
+#include "sentry/mm/patch.h"
 #include "sentry/mm/usermem.h"
 #include "sentry/tty/tty.h"
 
@@ -210,6 +211,13 @@ static int do_run_hook(struct boot *b, const struct control_request *r, const vo
 	return err;
 }
 
+static int do_patch(struct boot *b, const struct control_request *r)
+{
+	if (r->patch.mode > PATCH_MODE_CHURN)
+		return -EINVAL;
+	return patch_switch(b->kernel->patches, (enum patch_mode)r->patch.mode);
+}
+
 static int serve(struct boot *b, const struct control_request *r, const void *payload, int client,
 		 struct answer *a)
 {
@@ -225,6 +233,8 @@ static int serve(struct boot *b, const struct control_request *r, const void *pa
 	case CONTROL_STATS:
 		boot_stats(b, &a->payload);
 		return 0;
+	case CONTROL_PATCH:
+		return do_patch(b, r);
 	default:
 		return -EOPNOTSUPP;
 	}

@@ -194,9 +194,30 @@ static struct error *parse_interval(const char *text, double *ret)
 	return NULL;
 }
 
+static struct error *parse_mode(const char *text, uint32_t *ret)
+{
+	static const char *const names[] = {"on", "off", "churn"};
+
+	for (uint32_t i = 0; i < array_count(names); i++) {
+		if (strcmp(text, names[i]))
+			continue;
+		*ret = i;
+		return NULL;
+	}
+	return error_new("invalid mode of patching: %s", text);
+}
+
+static struct error *switch_patching(const struct container *c, uint32_t mode)
+{
+	struct control_request q = {.op = CONTROL_PATCH, .patch.mode = mode};
+
+	return control_call(c->dir_fd, STATE_CONTROL_NAME, &q, NULL, STATS_TIMEOUT_MS, NULL, NULL);
+}
+
 static struct error *run(const struct runsc_options *o, const struct cli_args *a, int *ret_status)
 {
-	const char *format = cli_string(a, "format");
+	const char *format = cli_string(a, "format"), *mode = cli_string(a, "patch");
+	uint32_t patch_mode = 0;
 	struct container *c;
 	double interval;
 	struct error *e = parse_interval(cli_string(a, "interval"), &interval);
@@ -206,14 +227,20 @@ static struct error *run(const struct runsc_options *o, const struct cli_args *a
 		return e;
 	if (format && strcmp(format, "text") && strcmp(format, "json"))
 		return error_new("invalid format option");
-	if (!cli_flag(a, "stats"))
-		return error_new("nothing to do: give --stats");
+	if (mode)
+		e = parse_mode(mode, &patch_mode);
+	else if (!cli_flag(a, "stats"))
+		e = error_new("nothing to do: give --stats or --patch");
+	if (e)
+		return e;
 	e = container_open(o, a->words[0], &c);
 	if (e)
 		return e;
 	if (container_status(c) == CONTAINER_STOPPED)
 		e = error_new("container not running");
-	else
+	else if (mode)
+		e = switch_patching(c, patch_mode);
+	if (!e && cli_flag(a, "stats"))
 		e = show_stats(c, interval, format && strcmp(format, "json") == 0);
 	container_close(c);
 	return e;
@@ -221,6 +248,9 @@ static struct error *run(const struct runsc_options *o, const struct cli_args *a
 
 static const struct cli_option options[] = {
     {"stats", 0, NULL, "print what platform, sentry and gofer have counted"},
+    {"patch", 0, "mode",
+     "rewrite call sites from now on, or put them back: on, off; churn (for tests): both, "
+     "again and again"},
     {"interval", 'i', "seconds", "print also how much each counter grows a second, over that time"},
     {"format", 'f', "value", "text (default) or json"},
     {NULL, 0, NULL, NULL},

@@ -31,6 +31,7 @@ enum control_op {
 	CONTROL_PS,	   /* ps.*; reply: struct control_ps_row's */
 	CONTROL_RUN_HOOK, /* payload: struct control_hook and strings; reply: control_hook_result */
 	CONTROL_STATS,	  /* reply: text, lines of "counter|gauge VALUE NAME" */
+	CONTROL_PATCH,	  /* patch.mode; -EOPNOTSUPP: nothing can be patched */
 };
 
 struct control_request {
@@ -49,6 +50,9 @@ struct control_request {
 		struct {
 			int32_t after_pid; /* rows of processes with greater pids, ascending */
 		} ps;
+		struct {
+			uint32_t mode; /* enum patch_mode */
+		} patch;
 		uint64_t pad[4];
 	};
 };

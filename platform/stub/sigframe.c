@@ -98,9 +98,9 @@ uint64_t stub_scrub_fp(struct abi_ucontext *uc)
 	uint8_t *fp = (uint8_t *)uc->mcontext.fpstate;
 	uint32_t size = fp_size(uc), from = ABI_FXSAVE_SIZE + 64; /* behind the XSAVE header */
 
-	stub_initial_fp(uc);
 	if (size > from + 4)
 		stub_zero(fp + from, size - 4 - from);
+	stub_initial_fp(uc);
 	return size ? (uint64_t)fp + size : (uint64_t)(uc + 1) + sizeof(struct abi_siginfo);
 }
 

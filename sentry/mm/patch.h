@@ -40,8 +40,13 @@ struct task;
 /* NULL if patching is off: everything below then does nothing. */
 struct patch_cache *patch_cache_new(void);
 void patch_cache_destroy(struct patch_cache *c);
-/* At run time: no text is patched from now on, and what is comes back at each task's next call. */
-void patch_cache_switch(struct patch_cache *c, bool on);
+/*
+ * At run time, from any thread: OFF: no text is patched from now on, and what is comes back with
+ * one of the next calls of each process; ON: the reverse. CHURN: text that runs is patched and put
+ * back again and again, every few calls (for tests). -EOPNOTSUPP: nothing can be patched.
+ */
+enum patch_mode { PATCH_MODE_ON, PATCH_MODE_OFF, PATCH_MODE_CHURN };
+int patch_switch(struct patch_cache *c, enum patch_mode mode);
 
 /* ---- the worker's hooks; the task is the caller's ---- */
 
@@ -81,12 +86,13 @@ void patch_task_destroy(struct task *t);
 
 /* In struct task. */
 struct patch_task {
-	uint32_t countdown;   /* [t] calls until patch_tick */
-	uint32_t ticks;	      /* [t] since text was found that could be patched */
-	bool due;	      /* [t] patch_now has something to do */
-	bool must_not_fail;   /* [t] among the operations ordered is the return of original text */
-	uint32_t memop_count; /* [t] so many of them at the beginning are patching's */
-	uint64_t again;	      /* [t] address where it was sent on after a fault; 0: none */
+	uint32_t countdown;    /* [t] calls until patch_tick */
+	uint32_t ticks;	       /* [t] since text was found that could be patched */
+	bool due;	       /* [t] patch_now has something to do */
+	bool must_not_fail;    /* [t] among the operations ordered is the return of original text */
+	uint32_t memop_count;  /* [t] so many of them at the beginning are patching's */
+	uint64_t again;	       /* [t] address where it was sent on after a fault; 0: none ... */
+	uint64_t again_change; /* [t] ... and mm_patches.changes then */
 	struct platform_reply *saved; /* [t] the reply without patching's operations, owned */
 };
 

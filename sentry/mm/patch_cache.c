@@ -68,10 +68,12 @@ void patch_cache_destroy(struct patch_cache *c)
 	free(c);
 }
 
-void patch_cache_switch(struct patch_cache *c, bool on)
+int patch_switch(struct patch_cache *c, enum patch_mode mode)
 {
-	if (c)
-		atomic_store(&c->off, !on);
+	if (!c)
+		return mode == PATCH_MODE_OFF ? 0 : -EOPNOTSUPP;
+	atomic_store(&c->mode, mode);
+	return 0;
 }
 
 /* ---- files ---- */

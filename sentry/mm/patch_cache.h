@@ -55,7 +55,7 @@ struct patch_cache {
 	uint32_t count;	   /* [c] */
 	bool forced;	   /* [I] at the first call */
 	bool execute_only; /* [I] the CPU has protection keys */
-	atomic_bool off;   /* [a] */
+	_Atomic(enum patch_mode) mode;
 };
 
 /* The file behind a host descriptor: a reference, or NULL (make: it is made if it isn't known). */
@@ -92,6 +92,7 @@ struct mm_patches {
 	uint32_t capacity;	  /* [m] */
 	atomic_uint count;	  /* [a] written with [m] */
 	struct task *changing;	  /* [m] borrowed: has ordered a change that isn't reported yet */
+	uint64_t changes;	  /* [m] how often changing was set or cleared */
 	struct waitqueue settled; /* woken when changing is NULL again */
 	uint32_t forks;		  /* [m] clones ordered whose children aren't heard of */
 };

@@ -10,8 +10,8 @@
  *any more, the thread just goes on in the text.
  *
  * The original text may be back already, or be on its way, when a fault comes that happened before
- * (another thread was quicker). Such a thread is sent on at the same place once: if it faults there
- * again, the fault is its own.
+ * (another thread was quicker). Such a thread is sent on at the same place: if it faults there
+ * again, and no text was changed in between, the fault is its own.
  */
 #include <string.h>
 #include <unistd.h>
@@ -35,12 +35,17 @@ static void set_rip(struct task *t, uint64_t rip)
 	t->reply.regs = *platform_regs(t->pt);
 }
 
-/* Once at the same place. */
+/* Once at the same place, and again after each change of text. */
 static bool send_on(struct task *t, uint64_t rip)
 {
-	if (t->patch.again == rip)
+	const struct mm_patches *ps = &t->mm->patches;
+
+	if (ps->changing)
+		return true; /* comes back when that is over */
+	if (t->patch.again == rip && t->patch.again_change == ps->changes)
 		return false;
 	t->patch.again = rip;
+	t->patch.again_change = ps->changes;
 	return true;
 }
 

@@ -20,7 +20,8 @@
 #include "sentry/vfs/vfs.h"
 
 #define TICK	     32u   /* calls between two looks */
-#define TICK_LONG    4096u /* where nothing can be done */
+#define TICK_CHURN   4u	   /* calls between two exchanges of PATCH_MODE_CHURN */
+#define TICK_LONG    256u  /* where nothing can be done */
 #define FILE_HOT     2048u /* calls from a file that make it worth while to analyse it */
 #define TASK_TICKS   4u	   /* looks before the text of a running process is exchanged */
 #define SYSCALL_SIZE 2u
@@ -104,6 +105,11 @@ static void consider(struct task *t, struct patch_cache *c, struct file *f)
 	patch_file_put(pf);
 }
 
+static enum patch_mode mode_of(const struct patch_cache *c)
+{
+	return atomic_load_explicit(&c->mode, memory_order_relaxed);
+}
+
 void patch_tick(struct task *t)
 {
 	struct patch_cache *c = t->kernel->patches;
@@ -117,17 +123,21 @@ void patch_tick(struct task *t)
 	}
 	if (!t->mm)
 		return;
-	if (atomic_load_explicit(&c->off, memory_order_relaxed)) {
+	if (mode_of(c) == PATCH_MODE_OFF) {
 		t->patch.due = t->mm->patches.count > 0;
 		return;
 	}
 	f = text_file(t, platform_regs(t->pt)->rip - SYSCALL_SIZE, &patched);
 	if (!f)
 		return;
-	if (patched)
-		t->patch.countdown = TICK_LONG;
-	else
+	if (!patched)
 		consider(t, c, f);
+	else if (mode_of(c) == PATCH_MODE_CHURN)
+		t->patch.due = true;
+	else
+		t->patch.countdown = TICK_LONG;
+	if (mode_of(c) == PATCH_MODE_CHURN)
+		t->patch.countdown = TICK_CHURN;
 	file_put(f);
 }
 
@@ -144,7 +154,7 @@ void patch_after_reply(void)
 
 /* ---- doing it ---- */
 
-/* Patching is off: all original text comes back. */
+/* All original text comes back, for as long as it is switched off. */
 static void switch_off(struct task *t)
 {
 	struct mm *mm = t->mm;
@@ -157,13 +167,22 @@ static void switch_off(struct task *t)
 	}
 }
 
+static void put_back(struct task *t)
+{
+	mutex_lock(&t->mm->lock);
+	switch_off(t);
+	mutex_unlock(&t->mm->lock);
+}
+
 static void exchange(struct task *t)
 {
 	uint64_t va = platform_regs(t->pt)->rip - SYSCALL_SIZE;
-	bool patched;
+	bool patched = false;
 	struct file *f = text_file(t, va, &patched);
-	int fd = f ? text_fd(f) : -1;
+	int fd = f && !patched ? text_fd(f) : -1;
 
+	if (patched && mode_of(t->kernel->patches) == PATCH_MODE_CHURN)
+		put_back(t);
 	if (fd >= 0) {
 		mutex_lock(&t->mm->lock);
 		mm_patches_exchange(t, va, f, fd);
@@ -188,13 +207,10 @@ void patch_now(struct task *t)
 	if (!t->mm || !is_plain(t))
 		return;
 	t->patch.due = false;
-	if (atomic_load_explicit(&t->kernel->patches->off, memory_order_relaxed)) {
-		mutex_lock(&t->mm->lock);
-		switch_off(t);
-		mutex_unlock(&t->mm->lock);
-	} else {
+	if (mode_of(t->kernel->patches) == PATCH_MODE_OFF)
+		put_back(t);
+	else
 		exchange(t);
-	}
 	if (!t->reply.report)
 		return;
 	if (!t->patch.saved)

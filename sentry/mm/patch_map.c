@@ -64,7 +64,8 @@ static struct patch_cache *cache_of(const struct mm *mm)
 {
 	struct patch_cache *c = mm->kernel ? mm->kernel->patches : NULL;
 
-	return c && !atomic_load_explicit(&c->off, memory_order_relaxed) ? c : NULL;
+	return c && atomic_load_explicit(&c->mode, memory_order_relaxed) != PATCH_MODE_OFF ? c
+											   : NULL;
 }
 
 /* ---- life ---- */
@@ -148,6 +149,7 @@ static void begin_change(struct task *t)
 {
 	assert_held(&t->mm->lock);
 	__atomic_store_n(&t->mm->patches.changing, t, __ATOMIC_RELAXED);
+	t->mm->patches.changes++;
 	t->patch.memop_count = t->reply.memop_count;
 	t->reply.report = true;
 }
@@ -169,6 +171,7 @@ void patch_settled(struct task *t)
 		return;
 	mutex_lock(&mm->lock);
 	__atomic_store_n(&mm->patches.changing, NULL, __ATOMIC_RELAXED);
+	mm->patches.changes++;
 	for (uint32_t i = mm->patches.count; i-- > 0;)
 		if (mm->patches.maps[i].state == PATCH_MAP_GONE)
 			drop_map(mm, i);
@@ -372,6 +375,13 @@ static void install(struct mm *mm, const struct patch_map *m)
 	to->state = PATCH_MAP_ON;
 }
 
+/* Where patching doesn't pay, because the text is put back in many processes. */
+static bool too_often_read(const struct patch_cache *c, struct patch_file *pf)
+{
+	return !c->forced && atomic_load(&c->mode) != PATCH_MODE_CHURN &&
+	       atomic_load(&pf->reads) > READS_MAX;
+}
+
 static struct patch_file *ready_file(const struct mm *mm, int fd)
 {
 	struct patch_cache *c = cache_of(mm);
@@ -380,7 +390,7 @@ static struct patch_file *ready_file(const struct mm *mm, int fd)
 	if (!c || !c->count)
 		return NULL;
 	pf = patch_file_get(c, fd, false);
-	if (pf && (atomic_load(&pf->state) != PATCH_READY || atomic_load(&pf->reads) > READS_MAX)) {
+	if (pf && (atomic_load(&pf->state) != PATCH_READY || too_often_read(c, pf))) {
 		patch_file_put(pf);
 		pf = NULL;
 	}
@@ -479,6 +489,7 @@ static bool exchange_again(struct task *t, struct patch_map *m)
 {
 	if (m->state != PATCH_MAP_OFF || !m->by_switch || !order_all(t, m))
 		return false;
+	stat_count(patch_exchanges);
 	m->state = PATCH_MAP_ON;
 	m->by_switch = false;
 	return true;

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rewritten call sites: switched off, on, and to and fro under load (tests/compat/callsites.c is the load)."""
+import json
+import os
+import shutil
+import time
+
+from harness import Skip, check, equal, test
+
+CALLSITES = os.path.join(os.environ.get("O", "out/release"), "tests/compat/callsites")
+# A file whose text many processes read is not patched any more, so the first list has no checksums.
+TESTS = "forms registers flag_and_jump signals_see_the_program"
+THREADS = "registers branch_into_the_middle threads_while_text_changes"
+# How many times text is to be exchanged under running threads: REWRITES=1000000 takes minutes.
+REWRITES = int(os.environ.get("REWRITES", 10000))
+
+
+def counters(box):
+    return json.loads(box.ok("debug", "--stats", "--format=json", box.id).out)["counters"]
+
+
+def start_load(box, tests):
+    shutil.copy(CALLSITES, os.path.join(box.rootfs, "callsites"))
+    box.script(f"while [ ! -e /stop ]; do /callsites {tests} || exit 1; done; echo done")
+    box.write()
+    with open(box.path("output"), "wb") as out:
+        p = box.start_process(box.command("run", "--bundle", box.bundle, box.id), stdout=out)
+    end = time.monotonic() + 30
+    while not os.path.getsize(box.path("output")):
+        check(time.monotonic() < end and p.poll() is None, "the load starts")
+        time.sleep(0.02)
+    return p
+
+
+def end_load(box, p, seconds=120):
+    with open(os.path.join(box.rootfs, "stop"), "w"):
+        pass
+    status = p.wait(seconds)
+    with open(box.path("output")) as f:
+        lines = f.read().splitlines()
+    check(status == 0 and lines[-1] == "done", f"status {status}, output {lines[-3:]}")
+    equal([line for line in lines if not line.startswith("pass") and line != "done"], [], "failures")
+
+
+def wait_for(box, p, condition, what, seconds=60):
+    end = time.monotonic() + seconds
+    while not condition(counters(box)):
+        check(p.poll() is None, f"ended while waiting: {what}")
+        check(time.monotonic() < end, f"not in {seconds} seconds: {what}")
+        time.sleep(0.1)
+
+
+def can_patch(box):
+    """Whether this host and these flags let text be patched at all."""
+    return box.runsc("debug", "--patch=on", box.id).status == 0
+
+
+@test
+def patching_is_switched_under_load(box):
+    p = start_load(box, TESTS)
+    if not can_patch(box):
+        end_load(box, p)
+        raise Skip("nothing can be patched")
+    wait_for(box, p, lambda c: c["patch_maps"] + c["patch_exchanges"] > 0, "patched text")
+    for _ in range(3):
+        box.ok("debug", "--patch=off", box.id)
+        before = counters(box)
+        wait_for(box, p, lambda c: c["calls"] > before["calls"] + 20000, "calls")
+        off = counters(box)
+        wait_for(box, p, lambda c: c["calls"] > off["calls"] + 20000, "calls")
+        equal(counters(box)["patch_maps"], off["patch_maps"], "mappings patched while it is off")
+        equal(counters(box)["patch_exchanges"], off["patch_exchanges"], "texts patched while it is off")
+        box.ok("debug", "--patch=on", box.id)
+        wait_for(box, p, lambda c: c["patch_maps"] > off["patch_maps"], "patched text")
+    end_load(box, p)
+
+
+@test
+def text_is_exchanged_under_running_threads(box):
+    p = start_load(box, THREADS)
+    if not can_patch(box):
+        end_load(box, p)
+        raise Skip("nothing can be patched")
+    box.ok("debug", "--patch=churn", box.id)
+    wait_for(box, p, lambda c: c["patch_exchanges"] + c["patch_reverts"] >= REWRITES,
+             f"{REWRITES} exchanges", 60 + REWRITES / 1000)
+    check(counters(box)["patch_redirects"] > 0, "threads that were sent on")
+    box.ok("debug", "--patch=on", box.id)
+    end_load(box, p)
+
+
+@test
+def modes_are_checked(box):
+    box.refused("debug", "--patch=maybe", box.id, message="invalid mode of patching")
+    box.refused("debug", "--patch=off", box.id, message="does not exist")

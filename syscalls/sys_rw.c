@@ -267,12 +267,21 @@ int64_t sys_lseek(struct task *t, const struct sysargs *a)
  * Copies up to size bytes from `in` at *in_pos to `out` (at *out_pos, or its own position). The
  * source's position moves only by what was written, so nothing is lost when `out` takes less.
  */
-static int64_t copy_chunks(struct file *in, int64_t *in_pos, struct file *out, int64_t *out_pos,
-			   uint64_t size, uint64_t *done)
+static int64_t copy_chunks(struct task *t, struct file *in, int64_t *in_pos, struct file *out,
+			   int64_t *out_pos, uint64_t size, uint64_t *done)
 {
-	char *buf = xmalloc(MIN(size, (uint64_t)COPY_CHUNK));
 	int64_t ret = 0;
+	char *buf;
 
+	while (*done < size) {
+		ret = vfs_copy_in_host(t, in, in_pos, out, out_pos, size - *done);
+		if (ret <= 0)
+			break;
+		*done += (uint64_t)ret;
+	}
+	if (ret != -EXDEV)
+		return ret;
+	buf = xmalloc(MIN(size, (uint64_t)COPY_CHUNK));
 	while (*done < size) {
 		int64_t at = *in_pos;
 		struct uio u;
@@ -333,10 +342,10 @@ static int64_t sendfile_files(struct task *t, const struct sysargs *a, struct fi
 			return ret;
 		t->call.progress[2] = 1;
 	}
-	ret = copy_chunks(in, pos, out, NULL, size, done);
+	ret = copy_chunks(t, in, pos, out, NULL, size, done);
 	if (ret == -EAGAIN && !(out->flags & ABI_O_NONBLOCK)) {
 		file_wait(t, out, WAIT_WRITE);
-		ret = copy_chunks(in, pos, out, NULL, size, done);
+		ret = copy_chunks(t, in, pos, out, NULL, size, done);
 		if (ret == -EAGAIN) {
 			ret = task_block(t, *done ? (int64_t)*done : -ERESTARTSYS);
 			if (ret == SYS_BLOCKED)
@@ -394,8 +403,7 @@ static int64_t copy_range_files(struct task *t, const struct sysargs *a, struct 
 		return -EINVAL;
 	if (!size)
 		return 0;
-	worker_going_long();
-	ret = copy_chunks(in, &in_pos, out, &out_pos, size, &done);
+	ret = copy_chunks(t, in, &in_pos, out, &out_pos, size, &done);
 	if (put_pos(t, in, a->arg[1], in_pos) || put_pos(t, out, a->arg[3], out_pos))
 		return -EFAULT;
 	return done ? (int64_t)done : ret;

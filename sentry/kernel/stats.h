@@ -25,6 +25,7 @@ struct strbuf;
 	X(file_maps, "chunks of host files mapped")                                                \
 	X(file_reads, "reads of host files by a host call")                                        \
 	X(file_reads_waited, "reads that passed the lead since data was not in the page cache")    \
+	X(file_copies, "copies from host file to host file in the host")                           \
 	X(file_writes, "writes of host files")                                                     \
 	X(patch_files, "files whose text was analysed for call sites")                             \
 	X(patch_maps, "mappings of text that were patched from the beginning")                     \

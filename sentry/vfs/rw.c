@@ -96,6 +96,31 @@ ssize_t vfs_write(struct file *f, struct uio *from, int64_t *pos)
 	return ret;
 }
 
+ssize_t vfs_copy_in_host(struct task *t, struct file *in, int64_t *in_pos, struct file *out,
+			 int64_t *out_pos, uint64_t size)
+{
+	ssize_t ret;
+
+	if (!out->ops->copy_from || out->ops->copy_from != in->ops->copy_from ||
+	    (out->flags & (ABI_O_APPEND | ABI_O_DSYNC)) ||
+	    task_rlimit(t, ABI_RLIMIT_FSIZE) != ABI_RLIM_INFINITY)
+		return -EXDEV;
+	if (out_pos) {
+		ret = check_range(*out_pos, size);
+		if (!ret)
+			ret = out->ops->copy_from(out, in, in_pos, out_pos, size);
+	} else {
+		mutex_lock(&out->lock);
+		ret = check_range(out->pos, size);
+		if (!ret)
+			ret = out->ops->copy_from(out, in, in_pos, &out->pos, size);
+		mutex_unlock(&out->lock);
+	}
+	if (ret > 0 && (out->inode->mode & (ABI_S_ISUID | ABI_S_ISGID)))
+		inode_drop_suid(out->inode, t->cred);
+	return ret;
+}
+
 ssize_t vfs_kernel_read(struct file *f, void *buf, size_t size, int64_t pos)
 {
 	size_t done = 0;

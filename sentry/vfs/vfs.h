@@ -154,6 +154,12 @@ struct file_ops {
 	/* pos: in and out. Bytes, 0 at the end, -EAGAIN if not ready. */
 	ssize_t (*read)(struct file *f, struct uio *to, int64_t *pos);
 	ssize_t (*write)(struct file *f, struct uio *from, int64_t *pos);
+	/*
+	 * Copies from another file with the same copy_from, in the host, at these positions, which
+	 * it moves. Bytes, 0 at the end of `in`, -EXDEV: not these two.
+	 */
+	ssize_t (*copy_from)(struct file *out, struct file *in, int64_t *in_pos, int64_t *pos,
+			     uint64_t size);
 	/* From f->pos; advances it as entries are taken. Called with file.lock held. */
 	int (*readdir)(struct file *f, struct dir_emit *e);
 	int64_t (*seek)(struct file *f, int64_t offset,
@@ -329,6 +335,13 @@ int vfs_permission(struct inode *i, const struct cred *c, uint32_t mask);
 ssize_t vfs_read(struct file *f, struct uio *to, int64_t *pos); /* pos NULL: f->pos */
 ssize_t vfs_write(struct file *f, struct uio *from,
 		  int64_t *pos); /* RLIMIT_FSIZE, O_APPEND, suid bits */
+/*
+ * Copies between two files of the host without the bytes coming here; the files' modes have been
+ * checked. out_pos NULL: the file's own. Moves the positions. Bytes, or -EXDEV: read and write
+ * instead.
+ */
+ssize_t vfs_copy_in_host(struct task *t, struct file *in, int64_t *in_pos, struct file *out,
+			 int64_t *out_pos, uint64_t size);
 /* Changes the size of a regular file that may be written to (RLIMIT_FSIZE, set-id bits). */
 int vfs_truncate(struct task *t, struct inode *i, uint64_t size);
 /* sync(2) */

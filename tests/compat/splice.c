@@ -106,6 +106,61 @@ TEST(copy_file_range_copies)
 	FAILS(copy_file_range(in, NULL, out, NULL, 4, 1), EINVAL);
 }
 
+static char page_of(int i)
+{
+	return (char)('a' + i % 26);
+}
+
+/* Between files: every way to say where, ends, holes, and what others see of it. */
+TEST(files_to_files)
+{
+	static char buf[40 * 4096], want[40 * 4096];
+	int in = OK(open("in", O_RDWR | O_CREAT, 0600)),
+	    out = OK(open("out", O_RDWR | O_CREAT, 0600));
+	int reader = OK(open("out", O_RDONLY)), append = OK(open("out", O_WRONLY | O_APPEND));
+	loff_t from = 4096, to = 3;
+	off_t at = 0;
+	struct stat st;
+
+	for (size_t i = 0; i < sizeof(want); i++)
+		want[i] = page_of((int)(i / 4096));
+	EQ(write(in, want, sizeof(want)), sizeof(want));
+	EQ(sendfile(out, in, &at, 0), 0);
+	EQ(sendfile(out, in, NULL, 100), 0); /* at its end */
+	EQ(sendfile(out, in, &at, sizeof(want) + 1000), sizeof(want));
+	EQ(at, sizeof(want));
+	EQ(lseek(out, 0, SEEK_CUR), sizeof(want));
+	EQ(read(reader, buf, sizeof(buf)), sizeof(buf));
+	EQ(memcmp(buf, want, sizeof(want)), 0);
+	EQ(copy_file_range(in, &from, out, &to, 5000, 0), 5000);
+	EQ(from, 9096);
+	EQ(to, 5003);
+	EQ(pread(reader, buf, 5010, 0), 5010);
+	EQ(memcmp(buf, "aaa", 3), 0);
+	EQ(memcmp(buf + 3, want + 4096, 5000), 0);
+	EQ(buf[5003], page_of(1));
+	/* Beyond the end of the target: the file grows, with a hole. */
+	from = sizeof(want) - 10;
+	to = 50 * 4096;
+	EQ(copy_file_range(in, &from, out, &to, 4096, 0), 10);
+	EQ(copy_file_range(in, &from, out, &to, 4096, 0), 0);
+	OK(fstat(reader, &st));
+	EQ(st.st_size, 50 * 4096 + 10);
+	EQ(pread(reader, buf, 100, 50 * 4096 - 5), 15);
+	EQ(memcmp(buf, "\0\0\0\0\0nnnnnnnnnn", 15), 0);
+	FAILS(copy_file_range(in, NULL, append, NULL, 10, 0), EBADF);
+	FAILS(copy_file_range(reader, NULL, reader, NULL, 10, 0), EBADF);
+	/* Within one file. */
+	from = 0;
+	to = 4096;
+	EQ(copy_file_range(in, &from, in, &to, 4096, 0), 4096);
+	EQ(pread(in, buf, 8192, 0), 8192);
+	EQ(buf[8191], 'a');
+	from = 0;
+	to = 100;
+	FAILS(copy_file_range(in, &from, in, &to, 4096, 0), EINVAL);
+}
+
 TEST(timerfd_expires)
 {
 	struct itimerspec its = {.it_value = {0, 10000000}};

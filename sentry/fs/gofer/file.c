@@ -351,6 +351,38 @@ static ssize_t write_at(struct file *f, struct uio *from, int64_t *pos)
 	return n;
 }
 
+/* What the host says when it can't copy between these two. */
+static bool cannot_copy(int err)
+{
+	return err == EXDEV || err == EINVAL || err == EOPNOTSUPP || err == ENOSYS || err == EPERM;
+}
+
+static ssize_t file_copy_from(struct file *out, struct file *in, int64_t *in_pos, int64_t *pos,
+			      uint64_t size)
+{
+	struct gofer_inode *g = gofer_inode(out->inode);
+	uint64_t start = io_begin(g->super, size);
+	off_t from = *in_pos, to = *pos;
+	ssize_t n;
+
+	do
+		n = copy_file_range(gofer_file(in)->hf->fd, &from, gofer_file(out)->hf->fd, &to,
+				    size, 0);
+	while (n < 0 && errno == EINTR);
+	/* Nothing, or not so: a read knows whether that is the end. */
+	if (n == 0 || (n < 0 && cannot_copy(errno)))
+		return -EXDEV;
+	if (n < 0)
+		return -errno;
+	io_end(g->super, start);
+	stat_count(file_copies);
+	*in_pos += n;
+	*pos += n;
+	grow_to(out->inode, (uint64_t)*pos);
+	atomic_store(&g->stale, true);
+	return n;
+}
+
 static ssize_t append(struct file *f, struct uio *from, int64_t *pos)
 {
 	struct gofer_inode *g = gofer_inode(f->inode);
@@ -518,6 +550,7 @@ static void file_release(struct file *f)
 static const struct file_ops file_ops = {
     .read = file_read,
     .write = file_write,
+    .copy_from = file_copy_from,
     .seek = file_seek,
     .mmap_fd = file_mmap_fd,
     .fsync = file_fsync,

@@ -130,7 +130,6 @@ struct platform_thread {
 	bool hello;		  /* [t] its first reply answers the HELLO */
 	bool own_stack_inherited; /* [I] its slot's stack is inherited by forks */
 	bool slot_fresh;	  /* [I] its slot has no stack yet */
-	int channel_number;	 /* [t] the channel file's descriptor there, as answered to HELLO */
 	bool channel_sent;	 /* [t] of a new process: it has been answered */
 	bool copying;		 /* [t] while STOPPED: notify/copy.c uses it, replies must wait */
 	struct ordered ordered;	 /* [t] */

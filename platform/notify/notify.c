@@ -77,16 +77,28 @@ static int notify_send(struct platform *p, uint64_t id, int64_t val, uint32_t fl
 {
 	struct seccomp_notif_resp resp = {.id = id, .val = val, .flags = flags};
 
-	return ioctl(notify_of(p)->listener, SECCOMP_IOCTL_NOTIF_SEND, &resp) < 0 ? -errno : 0;
+	int r;
+
+	do {
+		r = ioctl(notify_of(p)->listener, SECCOMP_IOCTL_NOTIF_SEND, &resp);
+	} while (r < 0 && errno == EINTR); /* the filter's lock, and a debugger of ours */
+	return r < 0 ? -errno : 0;
 }
 
 /*
- * Installs a descriptor in the process that waits in this notification; its number there. With
- * SECCOMP_ADDFD_FLAG_SEND that is the answer as well. -ENOENT: the notification is gone.
+ * Installs a descriptor in the process that waits in this notification; its number there, which is
+ * `number` with SECCOMP_ADDFD_FLAG_SETFD. With SECCOMP_ADDFD_FLAG_SEND that is the answer as well.
+ * -ENOENT: the notification is gone, or was answered without the descriptor.
+ *
+ * The latter is what the kernel makes of ADDFD_FLAG_SEND when we are interrupted (by a debugger, or
+ * the freezer) before the stub took the descriptor: it takes that away again, but not the answer,
+ * and restarts our call, which fails with EINPROGRESS. The stub's bell returns 0, and it rings
+ * again.
  */
-static int add_fd(struct platform *p, uint64_t id, int fd, uint32_t flags)
+static int add_fd(struct platform *p, uint64_t id, int fd, uint32_t number, uint32_t flags)
 {
-	struct seccomp_notif_addfd addfd = {.id = id, .srcfd = (uint32_t)fd, .flags = flags};
+	struct seccomp_notif_addfd addfd = {
+	    .id = id, .srcfd = (uint32_t)fd, .newfd = number, .flags = flags};
 	int r;
 
 	do {
@@ -94,7 +106,7 @@ static int add_fd(struct platform *p, uint64_t id, int fd, uint32_t flags)
 	} while (r < 0 && errno == EINTR);
 	count_stat(p, addfds);
 	if (r < 0) /* ESRCH: interrupted while it was to take the descriptor */
-		return errno == ESRCH ? -ENOENT : -errno;
+		return errno == ESRCH || errno == EINPROGRESS ? -ENOENT : -errno;
 	return r;
 }
 
@@ -126,7 +138,7 @@ static int hand_in_fds(struct platform_thread *t, const struct platform_reply *r
 			continue;
 		fd = same_fd(t, r, i, numbers);
 		if (fd < 0)
-			fd = add_fd(t->p, t->notif_id, r->memops[i].fd, 0);
+			fd = add_fd(t->p, t->notif_id, r->memops[i].fd, 0, 0);
 		if (fd == -ENOENT)
 			return fd;
 		/* If it can't be had the host's mmap will fail, and that be reported. */
@@ -144,13 +156,14 @@ static int send_channel(struct platform_thread *t)
 	bool sent;
 
 	if (!(p->without & FEATURE_BIT(ADDFD_SEND)))
-		fd = add_fd(p, t->notif_id, t->mm->channel_fd, SECCOMP_ADDFD_FLAG_SEND);
+		fd = add_fd(p, t->notif_id, t->mm->channel_fd, STUB_CHANNEL_FD,
+			    SECCOMP_ADDFD_FLAG_SETFD | SECCOMP_ADDFD_FLAG_SEND);
 	sent = fd != -EINVAL; /* before Linux 5.14 */
 	if (!sent)
-		fd = add_fd(p, t->notif_id, t->mm->channel_fd, 0);
+		fd = add_fd(p, t->notif_id, t->mm->channel_fd, STUB_CHANNEL_FD,
+			    SECCOMP_ADDFD_FLAG_SETFD);
 	if (fd < 0)
 		return fd;
-	t->channel_number = fd;
 	t->channel_sent = true;
 	return sent ? 0 : notify_send(p, t->notif_id, fd, 0);
 }
@@ -186,7 +199,7 @@ static int ask_for_bell(struct platform_thread *t)
 /* The answer to a bell that is over: a new process must hear of its channel. */
 static int64_t bell_value(const struct platform_thread *t)
 {
-	return t->hello && t->kind == PCLONE_FORK ? t->channel_number : 0;
+	return t->hello && t->kind == PCLONE_FORK ? STUB_CHANNEL_FD : 0;
 }
 
 /*
@@ -309,6 +322,7 @@ static void punish_thread_locked(struct platform_thread *t, const char *why)
 static void punish_locked(struct platform *p, const struct seccomp_notif *n, const char *why)
 {
 	struct platform_thread *t = idmap_get(&p->tids, n->pid);
+	int r;
 
 	if (t && t->process) {
 		punish_thread_locked(t, why);
@@ -316,7 +330,10 @@ static void punish_locked(struct platform *p, const struct seccomp_notif *n, con
 	}
 	log_debug(LOGC_PLATFORM, "unknown thread %u killed: %s", n->pid, why);
 	/* The notification is alive, so its sender is, and the id can't have been reused. */
-	if (ioctl(notify_of(p)->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &n->id) == 0)
+	do
+		r = ioctl(notify_of(p)->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &n->id);
+	while (r < 0 && errno == EINTR);
+	if (r == 0)
 		kill((pid_t)n->pid, SIGKILL);
 }
 

@@ -47,7 +47,10 @@
 #define STUB_RETURN_GUEST  0
 #define STUB_RETURN_NESTED 1
 #define STUB_SOCKET	   0
-#define STUB_DOORBELL	   0x7d0 /* not a call of any kernel; arguments: enum bell, value */
+/* What a new process's channel file is called there. Not 0: a bell whose answer was lost gives
+ * that. */
+#define STUB_CHANNEL_FD 1
+#define STUB_DOORBELL	0x7d0 /* not a call of any kernel; arguments: enum bell, value */
 
 /* Offsets in struct channel, for assembly. */
 #define CHANNEL_FAST	    64 /* struct channel_fast */

@@ -393,7 +393,7 @@ static void say_hello(struct channel *ch, uint64_t token, bool forked)
 
 	do {
 		r = ring(BELL_HELLO, token);
-	} while (r < 0);
+	} while (r < 0 || (forked && r != STUB_CHANNEL_FD));
 	if (forked)
 		map_channels(r);
 	for (;;) {

@@ -94,7 +94,7 @@ distclean: clean ## and the cached root file systems
 
 ##@ Testing
 # A suite is an executable tests/<suite>/run; it appends its results to $$RESULTS (tests/README.md).
-SUITES := compat oci workloads stress engines matrix
+SUITES := compat oci workloads stress engines matrix debuggers
 
 .PHONY: check check-all
 check: ## install what is needed, lint, all tests (as root); ends with one line of sums

@@ -73,6 +73,7 @@ long stub_unmap_all_else(uint32_t slot, bool channels)
 	return r;
 }
 
+#define NEVER_BLOCKED (SYNC_SIGNALS | ABI_SIGMASK(ABI_SIGINT))
 #define SYNC_SIGNALS                                                                               \
 	(ABI_SIGMASK(ABI_SIGSYS) | ABI_SIGMASK(ABI_SIGSEGV) | ABI_SIGMASK(ABI_SIGBUS) |            \
 	 ABI_SIGMASK(ABI_SIGFPE) | ABI_SIGMASK(ABI_SIGILL) | ABI_SIGMASK(ABI_SIGTRAP))
@@ -81,23 +82,28 @@ long stub_unmap_all_else(uint32_t slot, bool channels)
  * Guest code runs with everything blocked but faults and the kick; handlers block the kick too, so
  * that one which comes while the stub works is delivered as the guest's first instruction is due.
  * Faults stay unblocked and may nest once: the copy routines fault on guest memory.
+ *
+ * SIGINT is how gdb stops what it let go on. A signal that is ignored does nothing unless there is
+ * a debugger, to whom it is shown; a blocked one is not even shown.
  */
 static void install_handlers(void)
 {
 	static const uint8_t signals[] = {ABI_SIGSYS, ABI_SIGSEGV, ABI_SIGBUS,	    ABI_SIGFPE,
 					  ABI_SIGILL, ABI_SIGTRAP, STUB_KICK_SIGNAL};
-	uint64_t mask = ~(SYNC_SIGNALS | ABI_SIGMASK(STUB_KICK_SIGNAL));
+	uint64_t mask = ~(NEVER_BLOCKED | ABI_SIGMASK(STUB_KICK_SIGNAL));
 	struct abi_sigaction sa = {
 	    .handler = (uint64_t)stub_handler,
 	    .flags = ABI_SA_SIGINFO | ABI_SA_ONSTACK | ABI_SA_RESTORER | ABI_SA_NODEFER,
 	    .restorer = (uint64_t)stub_restorer,
-	    .mask = ~SYNC_SIGNALS,
+	    .mask = ~NEVER_BLOCKED,
 	};
 	struct abi_stack st = {.sp = stub_stack_top(0) - STUB_STACK_SIZE, .size = STUB_STACK_SIZE};
 
 	must(stub_syscall(SYS_rt_sigprocmask, ABI_SIG_SETMASK, &mask, NULL, 8));
 	for (uint32_t i = 0; i < sizeof(signals); i++)
 		must(stub_syscall(SYS_rt_sigaction, signals[i], &sa, NULL, 8));
+	sa.handler = ABI_SIG_IGN;
+	must(stub_syscall(SYS_rt_sigaction, ABI_SIGINT, &sa, NULL, 8));
 	must(stub_syscall(SYS_sigaltstack, &st, NULL));
 }
 

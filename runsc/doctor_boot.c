@@ -29,6 +29,7 @@
 #include "base/mem.h"
 #include "platform/copyplan.h"
 #include "platform/platform.h"
+#include "runsc/boot.h"
 #include "runsc/doctor.h"
 #include "runsc/launch.h"
 #include "sentry/kernel/timer.h"
@@ -163,7 +164,9 @@ static void start_platform(struct trial *t, const struct sandbox_args *args)
 	if (err)
 		give_up(t, "%s: %s", why ? why : "it does not start", errno_text(-err));
 	snprintf(t->used, sizeof(t->used), "%s", platform_name(p));
-	doctor_drop_capabilities();
+	err = boot_confine(p); /* the platform must do with what the sentry's filter has */
+	if (err)
+		give_up(t, "confining the sentry: %s", errno_text(-err));
 	err = platform_start(p);
 	if (err)
 		give_up(t, "its threads don't start: %s", errno_text(-err));

@@ -20,7 +20,7 @@
  * which is after its memory operations. No report, hence no second doorbell, is needed for that.
  * For the same reason a fork waits for nobody: what others have under way either reached the host
  * before the fork or is unknown to the child's only thread, whose first operation there replaces
- *it.
+ * it. (While patched text is exchanged, others do wait: patch_map.c.)
  *
  * If an operation fails on the host (mm_ops_failed), what it changed here is put back.
  */

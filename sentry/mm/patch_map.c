@@ -4,14 +4,13 @@
  *
  * Exchanging text under running threads. Nothing is ever written to a page that can be executed. A
  * thread of the guest, on its way back from a call, maps the trampolines, then the rewritten pages
- * over the original ones, or the original ones over those. Each of the two is one mmap, which the
- * host does under its mmap lock: it takes the old pages out of the tables, makes every CPU forget
- * them, and only then lets new ones be faulted in. So at any moment a CPU either executes bytes of
- * the old page that it fetched before, or faults and waits, or executes bytes of the new page; no
- * mixture of one instruction's bytes exists, since instructions of a window don't matter once their
- * first byte was fetched from one page (a window that crosses a page boundary is the case to look
- * at: the two pages are exchanged by the same mmap, or lie in one run). What remains are threads
- * whose next instruction lies in a window:
+ * over the original ones, or the original ones over those. Each is one mmap, during which the host
+ * holds its mmap lock: it takes the old pages out of the tables, makes every CPU forget them, and
+ * only then lets new ones be faulted in. So a CPU executes an instruction that it has fetched from
+ * the old pages, or faults, waits, and fetches it from the new ones. That holds for
+ * instructions and windows that cross a page boundary too: both pages are in the same run, hence
+ * exchanged by the same mmap, and when the second can be faulted in, no CPU has the first one's old
+ * translation any more. What remains are threads whose next instruction lies in a window:
  *
  *	next instruction	original -> patched		patched -> original
  *	first of a window	executes the jump		executes the original

@@ -141,7 +141,10 @@ struct platform_thread {
 	struct tracee *tracee;	 /* [t] and [p]: the ptrace platform's view of it */
 	struct platform_regs regs; /* [o] of the last event */
 	uint32_t window_count;	   /* [o] */
-	uint32_t window_high;	   /* [o] windows were seen up to here, since the program began */
+	/* [o] the window whose only content are the bytes in small: they are not in the channel */
+	struct window *small_of;
+	uint8_t small[CHANNEL_INLINE];
+	uint32_t window_high; /* [o] windows were seen up to here, since the program began */
 	struct window windows[CHANNEL_WINDOWS];
 };
 
@@ -159,10 +162,10 @@ struct platform {
 	void *state;				    /* [I] the backend's own */
 	int proc_fd;				    /* [I] of /proc's root, or -1 */
 	uint64_t without, force;		    /* [I] FEATURE_BIT()s */
-	uint32_t spare_target;			    /* [I] */
-	uint32_t answer_count;			    /* [I] */
 	const struct copyplan *copyplans;	    /* [I] */
 	uint32_t copyplan_count;		    /* [I] */
+	uint32_t spare_target;			    /* [I] */
+	uint32_t answer_count;			    /* [I] */
 	uint64_t vdso_size, vdso_code_offset;	    /* [I] */
 	bool fsgsbase;				    /* [I] */
 	struct platform_counters stats;		    /* [a] */
@@ -239,6 +242,9 @@ void channels_destroy(struct platform *p);
 
 /* reply.c */
 void reply_encode(struct platform_thread *t, const struct platform_reply *r);
+
+/* usermem.c: a window's content that was kept out of the channel goes there. By the owner. */
+void small_spill(struct platform_thread *t);
 
 /* request.c: copies the channel's request; false if it makes no sense. Caller holds t->lock. */
 bool request_decode(struct platform_thread *t, struct platform_event *ret_event);

@@ -24,7 +24,7 @@ static struct platform *platform_alloc(const struct platform_config *config)
 	p->callbacks = config->callbacks;
 	p->spare_target = config->spare_count;
 	p->copyplans = config->copyplans;
-	p->copyplan_count = config->copyplan_count;
+	p->copyplan_count = config->without & FEATURE_BIT(WINDOWS) ? 0 : config->copyplan_count;
 	p->without = config->without;
 	p->proc_fd = config->proc_fd > 0 ? fcntl(config->proc_fd, F_DUPFD_CLOEXEC, 0)
 					 : open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);

@@ -221,7 +221,7 @@ struct platform_answer_call {
 struct platform_config {
 	const char *name; /* "notify", "ptrace", or NULL for the best that the host offers */
 	const struct platform_callbacks *callbacks;
-	const struct copyplan *copyplans; /* indexed by call number */
+	const struct copyplan *copyplans; /* indexed by call number; they must stay */
 	uint32_t copyplan_count;
 	const struct platform_answer_call *answer_calls; /* PLATFORM_ANSWERS_MAX at most */
 	uint32_t answer_count;

@@ -7,8 +7,10 @@
 #include "base/mem.h"
 #include "platform/internal.h"
 
-static void encode_writebacks(struct platform_thread *t, struct channel_reply *rep)
+/* One window that goes back fits into the reply's head, with what it holds if that is little. */
+static void encode_backs(struct platform_thread *t, struct channel_result *res)
 {
+	struct channel_writeback *backs = t->ch->rep.backs;
 	uint32_t count = 0;
 
 	for (uint32_t i = 0; i < t->window_count; i++) {
@@ -16,10 +18,23 @@ static void encode_writebacks(struct platform_thread *t, struct channel_reply *r
 
 		if (w->low == w->high)
 			continue;
-		rep->writebacks[count++] = (struct channel_writeback){
-		    w->va + w->low, w->offset + w->low, w->high - w->low};
+		if (count == 1)
+			backs[0] = res->back;
+		if (count > 0)
+			small_spill(t);
+		res->back = (struct channel_writeback){w->va + w->low, w->offset + w->low,
+						       w->high - w->low};
+		if (count > 0)
+			backs[count] = res->back;
+		count++;
 	}
-	rep->writeback_count = count;
+	if (t->small_of) {
+		memcpy(res->data, t->small, res->back.size);
+		res->back.offset = 0;
+		res->flags |= REPLY_INLINE;
+		t->small_of = NULL;
+	}
+	res->back_count = count;
 	t->window_count = 0;
 }
 
@@ -57,6 +72,7 @@ static void scrub_channel(struct platform_thread *t)
 	memset(ch->memops, 0, sizeof(ch->memops));
 	t->window_high = 0;
 	t->window_count = 0;
+	t->small_of = NULL;
 }
 
 /* Returns the end of the window area's used part, which was `end` before. */
@@ -80,7 +96,8 @@ static uint32_t reply_flags(const struct platform_reply *r)
 {
 	return (r->set_ret ? REPLY_SET_RET : 0) | (r->set_regs ? REPLY_SET_REGS : 0) |
 	       (r->set_fs_base ? REPLY_SET_FS_BASE : 0) | (r->restart ? REPLY_RESTART : 0) |
-	       (r->report ? REPLY_REPORT : 0) | (r->frame ? REPLY_FRAME : 0);
+	       (r->report ? REPLY_REPORT : 0) | (r->frame ? REPLY_FRAME : 0) |
+	       (r->memop_count ? REPLY_MEMOPS : 0) | (r->order != PORD_NONE ? REPLY_ORDER : 0);
 }
 
 static void encode_clone(struct platform_thread *t, struct channel_reply *rep,
@@ -93,31 +110,46 @@ static void encode_clone(struct platform_thread *t, struct channel_reply *rep,
 			   (t->own_stack_inherited ? 0 : CLONE_ORDER_DOFORK);
 }
 
-/* Caller holds t->lock. Descriptors of the memops are filled in by who hands them over. */
-void reply_encode(struct platform_thread *t, const struct platform_reply *r)
+static void encode_memops(struct platform_thread *t, const struct platform_reply *r)
 {
-	struct channel_reply *rep = &t->ch->rep;
-	uint32_t end;
+	uint32_t end = room_behind_windows(t);
 
-	if (r->memop_count && r->memops[0].type == MEMOP_CLEAR)
-		scrub_channel(t);
-	end = room_behind_windows(t);
-	rep->flags = reply_flags(r);
-	rep->order = r->order;
-	rep->ret = r->ret;
-	rep->fs_base = r->fs_base;
-	rep->va = r->va;
-	if (r->set_regs)
-		rep->regs = r->regs;
-	encode_writebacks(t, rep);
-	rep->memop_count = r->memop_count;
+	t->ch->rep.memop_count = r->memop_count;
 	for (uint32_t i = 0; i < r->memop_count; i++)
 		end = encode_memop(t, &r->memops[i], end, &t->ch->memops[i]);
+}
+
+static void encode_order(struct platform_thread *t, const struct platform_reply *r)
+{
+	struct channel_reply *rep = &t->ch->rep;
+
+	rep->order = r->order;
+	rep->va = r->va;
 	if (r->order == PORD_CLONE)
 		encode_clone(t, rep, r->child);
 	rep->atomic_op = r->atomic_op;
 	rep->atomic_operand = r->atomic_operand;
 	rep->atomic_expected = r->atomic_expected;
+}
+
+/* Caller holds t->lock. Descriptors of the memops are filled in by who hands them over. */
+void reply_encode(struct platform_thread *t, const struct platform_reply *r)
+{
+	struct channel_result res = {.flags = reply_flags(r), .ret = r->ret};
+	struct channel_reply *rep = &t->ch->rep;
+
+	if (r->memop_count && r->memops[0].type == MEMOP_CLEAR)
+		scrub_channel(t);
+	if (r->memop_count)
+		encode_memops(t, r);
+	encode_backs(t, &res);
+	if (r->order != PORD_NONE)
+		encode_order(t, r);
+	if (r->set_fs_base)
+		rep->fs_base = r->fs_base;
+	if (r->set_regs)
+		rep->regs = r->regs;
 	if (r->frame)
 		rep->frame = *r->frame;
+	t->ch->result = res;
 }

@@ -7,14 +7,17 @@
 #include <string.h>
 
 #include "platform/internal.h"
+#include "platform/stub/plan.h"
 
-static void decode_windows(struct platform_thread *t, const struct channel_request *req)
+/* Windows that the stub describes. */
+static void decode_windows(struct platform_thread *t, uint32_t count)
 {
-	uint32_t count = MIN(req->window_count, (uint32_t)CHANNEL_WINDOWS);
+	struct channel_window windows[CHANNEL_WINDOWS];
 
-	t->window_count = 0;
+	count = MIN(count, (uint32_t)CHANNEL_WINDOWS);
+	memcpy(windows, t->ch->req.windows, count * sizeof(windows[0]));
 	for (uint32_t i = 0; i < count; i++) {
-		const struct channel_window *from = &req->windows[i];
+		const struct channel_window *from = &windows[i];
 		struct window *w = &t->windows[t->window_count];
 
 		if (from->size > CHANNEL_WINDOW_SIZE || from->have > from->size ||
@@ -31,15 +34,42 @@ static void decode_windows(struct platform_thread *t, const struct channel_reque
 	}
 }
 
-static void decode_call(const struct platform_regs *r, struct platform_event *ev)
+/* Windows that follow from the arguments. */
+static void plan_windows(struct platform_thread *t, uint32_t nr, const uint64_t arg[6])
 {
-	ev->call.nr = r->rax;
-	ev->call.arg[0] = r->rdi;
-	ev->call.arg[1] = r->rsi;
-	ev->call.arg[2] = r->rdx;
-	ev->call.arg[3] = r->r10;
-	ev->call.arg[4] = r->r8;
-	ev->call.arg[5] = r->r9;
+	const struct copyplan *plan = &t->p->copyplans[nr];
+	uint32_t used = 0;
+
+	for (uint32_t i = 0; i < plan->count; i++) {
+		const struct copywin *cw = &plan->win[i];
+		uint64_t va = arg[cw->arg], size = plan_size(cw, arg);
+		int32_t at = plan_is_plain(cw) ? plan_place(&used, t->window_count, va, size) : -1;
+
+		if (at < 0 || va >= PLATFORM_GUEST_MAX)
+			continue;
+		t->windows[t->window_count++] =
+		    (struct window){.va = va,
+				    .offset = (uint32_t)at,
+				    .size = (uint32_t)size,
+				    .have = cw->kind == COPYWIN_OUT ? 0 : (uint32_t)size,
+				    .writable = plan_writable(cw)};
+		t->window_high = MAX(t->window_high, (uint32_t)at + (uint32_t)size);
+	}
+}
+
+static void decode_call(struct platform_thread *t, const struct channel_call *call,
+			struct platform_event *ev)
+{
+	ev->call.nr = call->nr;
+	memcpy(ev->call.arg, call->arg, sizeof(ev->call.arg));
+	ev->call.fast = call->flags & REQUEST_FAST;
+	if (ev->call.fast)
+		count_stat(t->p, fast_calls);
+	if (!(call->flags & REQUEST_PLANNED))
+		decode_windows(t, call->window_count);
+	else if (call->nr < t->p->copyplan_count)
+		plan_windows(t, call->nr, call->arg);
+	count_stat(t->p, calls);
 }
 
 static bool fault_valid(const struct platform_fault *f)
@@ -57,37 +87,31 @@ static bool report_valid(const struct platform_report *r)
 
 bool request_decode(struct platform_thread *t, struct platform_event *ret_event)
 {
-	struct channel_request req;
-	uint32_t window_count;
+	const struct channel *ch = t->ch;
+	struct channel_call call;
 
-	memcpy(&req, &t->ch->req, offsetof(struct channel_request, windows));
-	window_count = MIN(req.window_count, (uint32_t)CHANNEL_WINDOWS);
-	memcpy(req.windows, t->ch->req.windows, window_count * sizeof(req.windows[0]));
-	ret_event->type = req.type;
+	memcpy(&call, &ch->call, sizeof(call));
+	ret_event->type = call.type;
 	t->regs_known = false;
 	t->window_count = 0;
-	switch (req.type) {
+	t->small_of = NULL;
+	switch (call.type) {
 	case PEV_CALL:
-		decode_call(&req.regs, ret_event);
-		ret_event->call.fast = req.flags & REQUEST_FAST;
-		if (ret_event->call.fast)
-			count_stat(t->p, fast_calls);
-		decode_windows(t, &req);
-		count_stat(t->p, calls);
+		decode_call(t, &call, ret_event);
 		return true;
 	case PEV_FAULT:
-		ret_event->fault = req.fault;
+		memcpy(&ret_event->fault, &ch->req.fault, sizeof(ret_event->fault));
 		count_stat(t->p, faults);
-		return fault_valid(&req.fault);
+		return fault_valid(&ret_event->fault);
 	case PEV_KICKED:
 		count_stat(t->p, kicks);
 		return true;
 	case PEV_SITE:
 		return true;
 	case PEV_REPORT:
-		ret_event->report = req.report;
+		memcpy(&ret_event->report, &ch->req.report, sizeof(ret_event->report));
 		count_stat(t->p, reports);
-		return report_valid(&req.report);
+		return report_valid(&ret_event->report);
 	default:
 		return false;
 	}

@@ -6,7 +6,8 @@
  *
  * What a window holds: [0, have) as read from the guest, and [low, high) as written by the sentry,
  * which overrides it. A write through a window must touch what was written before, so that
- * [low, high) has no hole whose content nobody chose; other writes go the slow way.
+ * [low, high) has no hole whose content nobody chose; other writes go the slow way. A first small
+ * write stays out of the window (platform_thread.small), so that the reply's head can carry it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -50,6 +51,16 @@ static bool writable_at(const struct window *w, uint32_t at, size_t size)
 	if (!w->writable || size > w->size - at)
 		return false;
 	return w->low == w->high || (at <= w->high && at + size >= w->low);
+}
+
+void small_spill(struct platform_thread *t)
+{
+	const struct window *w = t->small_of;
+
+	if (!w)
+		return;
+	memcpy(t->ch->window + w->offset + w->low, t->small, w->high - w->low);
+	t->small_of = NULL;
 }
 
 static void note_written(struct window *w, uint32_t at, uint32_t size)
@@ -204,6 +215,7 @@ size_t platform_read(struct platform_thread *t, struct platform_mm *mm, uint64_t
 	have = readable_from(w, at);
 	if (have < size)
 		return vm_copy(t, mm, va, buf, size, false);
+	small_spill(t);
 	memcpy(buf, t->ch->window + w->offset + at, size);
 	count_stat(t->p, window_reads);
 	return size;
@@ -220,7 +232,13 @@ size_t platform_write(struct platform_thread *t, struct platform_mm *mm, uint64_
 	if (!w || !writable_at(w, (uint32_t)(va - w->va), size))
 		return vm_copy(t, mm, va, (void *)(uintptr_t)buf, size, true);
 	at = (uint32_t)(va - w->va);
-	memcpy(t->ch->window + w->offset + at, buf, size);
+	if (size <= sizeof(t->small) && w->low == w->high && !t->small_of) {
+		t->small_of = w;
+		memcpy(t->small, buf, size);
+	} else {
+		small_spill(t);
+		memcpy(t->ch->window + w->offset + at, buf, size);
+	}
 	note_written(w, at, (uint32_t)size);
 	count_stat(t->p, window_writes);
 	return size;
@@ -236,6 +254,7 @@ void *platform_window(struct platform_thread *t, uint64_t va, size_t size, bool 
 	at = (uint32_t)(va - w->va);
 	if (for_write ? !writable_at(w, at, size) : readable_from(w, at) < size)
 		return NULL;
+	small_spill(t);
 	return t->ch->window + w->offset + at;
 }
 
@@ -261,6 +280,7 @@ const void *platform_window_rest(struct platform_thread *t, uint64_t va, size_t 
 	have = readable_from(w, at);
 	if (have == 0)
 		return NULL;
+	small_spill(t);
 	*ret_size = have;
 	count_stat(t->p, window_reads);
 	return t->ch->window + w->offset + at;

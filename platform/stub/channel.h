@@ -52,7 +52,23 @@ struct channel_window {
 };
 
 #define REQUEST_FAST 0x1u /* a call by the fast entry: a hint, for statistics and for rewriting */
+#define REQUEST_PLANNED                                                                            \
+	0x2u /* the windows are as plan.h says, those that are read are full: none is described */
 
+/*
+ * The request's head. With state and number it fills a cache line: a call that needs no window, or
+ * planned ones, tells the sentry all that it must know in one line, which is what counts when the
+ * sentry polls on another CPU.
+ */
+struct channel_call {
+	uint8_t type; /* enum platform_event_type */
+	uint8_t flags;
+	uint16_t window_count; /* in req.windows */
+	uint32_t nr;
+	uint64_t arg[6];
+};
+
+/* More of a request, and the stub's draft of the head. */
 struct channel_request {
 	uint16_t type; /* enum platform_event_type */
 	uint16_t flags;
@@ -62,13 +78,6 @@ struct channel_request {
 	struct platform_report report;
 	uint64_t clone_tid; /* host id that the last clone returned: a hint, for early deaths */
 	struct channel_window windows[CHANNEL_WINDOWS];
-};
-
-/* Copies [offset, offset + size) of the window area to guest address va. */
-struct channel_writeback {
-	uint64_t va;
-	uint32_t offset;
-	uint32_t size;
 };
 
 /* Besides MEMOP_*: a later operation maps the same descriptor. */
@@ -86,16 +95,35 @@ struct channel_memop {
 #define REPLY_RESTART	  0x08u
 #define REPLY_REPORT	  0x10u
 #define REPLY_FRAME	  0x20u
+#define REPLY_MEMOPS	  0x40u
+#define REPLY_ORDER	  0x80u
+#define REPLY_INLINE	  0x100u
 
 #define CLONE_ORDER_MAP_STACK 0x1u /* the slot has not been used in this address space */
 #define CLONE_ORDER_DOFORK    0x2u /* the parent's stack is not inherited: let it be, this time */
 
-struct channel_reply {
+/* Copies [offset, offset + size) of the window area to guest address va. */
+struct channel_writeback {
+	uint64_t va;
+	uint32_t offset;
+	uint32_t size;
+};
+
+#define CHANNEL_INLINE 24
+
+/* The reply's head, in the place of the request's: all that most replies say. */
+struct channel_result {
 	uint32_t flags;
-	uint32_t writeback_count;
+	uint32_t back_count; /* windows to be written back: one is `back`, more are in rep.backs */
+	int64_t ret;
+	struct channel_writeback back;
+	uint8_t data[CHANNEL_INLINE]; /* REPLY_INLINE: what `back` copies, instead of the window */
+};
+
+/* What else a reply says, as far as its flags say that there is something. */
+struct channel_reply {
 	uint32_t memop_count;
 	uint32_t order; /* enum platform_order */
-	int64_t ret;
 	struct platform_regs regs;
 	uint64_t fs_base;
 	uint64_t va;
@@ -105,7 +133,7 @@ struct channel_reply {
 	uint64_t clone_token;
 	uint32_t fd_count; /* ptrace: descriptors to receive; operations name them by index */
 	struct platform_sigframe frame;
-	struct channel_writeback writebacks[CHANNEL_WINDOWS];
+	struct channel_writeback backs[CHANNEL_WINDOWS];
 };
 
 /* What the trap is for that takes a thread from the fast path into the handler (stub/fast.c). */
@@ -142,15 +170,21 @@ struct channel_copy {
 };
 
 struct channel {
+	/* One cache line: written by turns. */
 	_Atomic uint32_t state;
+	uint32_t seq; /* of the request */
+	union {
+		struct channel_call call;     /* state REQUEST */
+		struct channel_result result; /* state REPLY */
+	};
+	/* And one that is only read, by and large. */
 	_Atomic uint32_t tid_word; /* cleared by the host kernel when the slot's thread is gone */
-	uint64_t seq;		   /* of the request */
 	/* Written by the sentry: it looks at `state`, wait for the reply so many ticks of the time
 	 * stamp counter; 0: it doesn't, ring. */
 	_Atomic uint32_t spin;
 	struct channel_fast fast __attribute__((aligned(64)));
 	_Atomic uint64_t answers[CHANNEL_ANSWERS_COUNT];
-	struct channel_request req;
+	struct channel_request req __attribute__((aligned(64)));
 	struct channel_reply rep;
 	struct channel_copy copy;
 	struct channel_memop memops[PLATFORM_MEMOPS_MAX];
@@ -158,6 +192,7 @@ struct channel {
 	uint8_t window[CHANNEL_WINDOW_SIZE] __attribute__((aligned(64)));
 	uint8_t tail[CHANNEL_TAIL_SIZE];
 } __attribute__((aligned(4096)));
+_Static_assert(offsetof(struct channel, tid_word) == 64, "one line");
 _Static_assert(sizeof(struct channel) == CHANNEL_STRIDE, "a channel fills its stride");
 _Static_assert(offsetof(struct channel, window) <= 3072, "room for windows in the first page");
 

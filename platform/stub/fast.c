@@ -94,7 +94,8 @@ bool stub_fast_kicked(struct channel *ch, struct abi_sigcontext *sc)
 	return false;
 }
 
-#define SIMPLE_FLAGS (REPLY_SET_RET | REPLY_SET_FS_BASE | REPLY_RESTART)
+#define SIMPLE_FLAGS                                                                               \
+	(REPLY_SET_RET | REPLY_SET_FS_BASE | REPLY_RESTART | REPLY_MEMOPS | REPLY_INLINE)
 
 static uint32_t trap(struct channel *ch, enum fast_stage stage)
 {
@@ -105,18 +106,17 @@ static uint32_t trap(struct channel *ch, enum fast_stage stage)
 /* 0: the call is done; 1: the rest is the handler's; 2: to be made again. */
 static uint32_t finish(struct channel *ch)
 {
-	const struct channel_reply *rep = &ch->rep;
-	uint32_t flags = rep->flags;
-	int64_t ret = rep->ret;
+	uint32_t flags = ch->result.flags;
+	int64_t ret = ch->result.ret;
 
-	if ((flags & ~SIMPLE_FLAGS) || rep->order != PORD_NONE)
+	if (flags & ~SIMPLE_FLAGS)
 		return trap(ch, FAST_REPLY);
 	if (!stub_write_back(ch))
 		ret = STUB_EFAULT;
 	if (!stub_do_memops(ch, NULL))
 		return trap(ch, FAST_REPORT);
 	if (flags & REPLY_SET_FS_BASE)
-		stub_set_fs_base(rep->fs_base);
+		stub_set_fs_base(ch->rep.fs_base);
 	if (flags & REPLY_SET_RET)
 		ch->req.regs.rax = (uint64_t)ret;
 	return flags & REPLY_RESTART ? 2 : 0;

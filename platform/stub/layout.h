@@ -53,12 +53,12 @@
 #define STUB_DOORBELL	0x7d0 /* not a call of any kernel; arguments: enum bell, value */
 
 /* Offsets in struct channel, for assembly. */
-#define CHANNEL_FAST	    64 /* struct channel_fast */
+#define CHANNEL_FAST	    128 /* struct channel_fast */
 #define CHANNEL_STACK_TOP   (CHANNEL_FAST + 0)
 #define CHANNEL_KICKED	    (CHANNEL_FAST + 8)
 #define CHANNEL_BY_GS	    (CHANNEL_FAST + 16)
-#define CHANNEL_REGS	    264 /* req.regs */
+#define CHANNEL_REGS	    328 /* req.regs */
 #define CHANNEL_REG(number) (CHANNEL_REGS + 8 * (number))
-#define CHANNEL_ANSWERS	    128
+#define CHANNEL_ANSWERS	    192
 
 #endif

@@ -68,10 +68,30 @@ static bool spin_for_reply(struct channel *ch)
 	return false;
 }
 
-/* Hands request ch->req to the sentry and returns when ch->rep holds the reply. */
+/* The head is written in one go: somebody may be looking at its cache line. */
+static uint32_t post(struct channel *ch)
+{
+	const struct platform_regs *r = &ch->req.regs;
+	uint32_t seq = ch->seq + 1;
+
+	ch->seq = seq;
+	ch->call.type = (uint8_t)ch->req.type;
+	ch->call.flags = (uint8_t)ch->req.flags;
+	ch->call.window_count = (uint16_t)ch->req.window_count;
+	ch->call.nr = (uint32_t)r->rax; /* Linux looks at no more */
+	ch->call.arg[0] = r->rdi;
+	ch->call.arg[1] = r->rsi;
+	ch->call.arg[2] = r->rdx;
+	ch->call.arg[3] = r->r10;
+	ch->call.arg[4] = r->r8;
+	ch->call.arg[5] = r->r9;
+	return seq;
+}
+
+/* Hands the request to the sentry and returns when ch->result and ch->rep hold the reply. */
 void stub_call_sentry(struct channel *ch)
 {
-	uint64_t seq = ++ch->seq;
+	uint32_t seq = post(ch);
 
 	atomic_store_explicit(&ch->state, CHANNEL_REQUEST, memory_order_release);
 	if (spin_for_reply(ch))
@@ -100,22 +120,22 @@ static void report(struct channel *ch, enum platform_report_step step, uint32_t 
 /* Step 1: false if guest memory can't be written. */
 bool stub_write_back(struct channel *ch)
 {
-	uint32_t count = ch->rep.writeback_count;
+	const struct channel_result *res = &ch->result;
+	const struct channel_writeback *backs = res->back_count == 1 ? &res->back : ch->rep.backs;
+	const uint8_t *from = res->flags & REPLY_INLINE ? res->data : ch->window;
+	uint32_t count = res->back_count;
 	bool ok = true;
 
-	for (uint32_t i = 0; i < count && i < CHANNEL_WINDOWS; i++) {
-		const struct channel_writeback *w = &ch->rep.writebacks[i];
-
-		if (stub_copy((void *)w->va, ch->window + w->offset, w->size))
+	for (uint32_t i = 0; i < count && i < CHANNEL_WINDOWS; i++)
+		if (stub_copy((void *)backs[i].va, from + backs[i].offset, backs[i].size))
 			ok = false;
-	}
 	return ok;
 }
 
 /* Step 2: false, with the report filled in, if one failed. */
 bool stub_do_memops(struct channel *ch, struct abi_ucontext *uc)
 {
-	uint32_t count = ch->rep.memop_count;
+	uint32_t count = ch->result.flags & REPLY_MEMOPS ? ch->rep.memop_count : 0;
 
 	if (stub_boot.ptrace && ch->rep.fd_count)
 		stub_receive_for_memops(ch);
@@ -131,13 +151,14 @@ bool stub_do_memops(struct channel *ch, struct abi_ucontext *uc)
 }
 
 /* Step 3: negative errno, or 0 with *ret_value. */
-static int do_order(struct channel *ch, struct abi_ucontext *uc, uint64_t *ret_value)
+static int do_order(struct channel *ch, enum platform_order order, struct abi_ucontext *uc,
+		    uint64_t *ret_value)
 {
 	const struct channel_reply *rep = &ch->rep;
 	uint32_t old = 0;
 	int err = 0;
 
-	switch (rep->order) {
+	switch (order) {
 	case PORD_CLONE:
 		err = stub_order_clone(ch, rep, uc);
 		break;
@@ -158,14 +179,15 @@ static int do_order(struct channel *ch, struct abi_ucontext *uc, uint64_t *ret_v
 }
 
 /* Step 4. */
-static void set_state(const struct channel_reply *rep, struct abi_sigcontext *sc, bool efault)
+static void set_state(const struct channel *ch, struct abi_sigcontext *sc, bool efault)
 {
-	uint32_t flags = rep->flags;
+	const struct channel_reply *rep = &ch->rep;
+	uint32_t flags = ch->result.flags;
 
 	if (flags & REPLY_SET_REGS)
 		stub_set_regs(sc, &rep->regs);
 	if (flags & REPLY_SET_RET)
-		sc->ax = efault ? (uint64_t)STUB_EFAULT : (uint64_t)rep->ret;
+		sc->ax = efault ? (uint64_t)STUB_EFAULT : (uint64_t)ch->result.ret;
 	if (flags & REPLY_RESTART)
 		sc->ip -= 2; /* the size of the syscall instruction; rax still holds the number */
 	if (flags & REPLY_SET_FS_BASE)
@@ -176,20 +198,20 @@ static void set_state(const struct channel_reply *rep, struct abi_sigcontext *sc
 static bool do_reply(struct channel *ch, struct abi_ucontext *uc)
 {
 	const struct channel_reply *rep = &ch->rep;
-	uint32_t flags = rep->flags;
-	enum platform_order order = rep->order;
+	uint32_t flags = ch->result.flags;
+	enum platform_order order = flags & REPLY_ORDER ? rep->order : PORD_NONE;
 	bool efault = !stub_write_back(ch);
 	uint64_t value = 0;
 	int err;
 
 	if (!stub_do_memops(ch, uc))
 		return false;
-	err = do_order(ch, uc, &value);
+	err = do_order(ch, order, uc, &value);
 	if (err < 0) {
 		report(ch, order == PORD_SIGRETURN ? PREP_FRAME : PREP_ORDER, 0, err, 0);
 		return false;
 	}
-	set_state(rep, &uc->mcontext, efault);
+	set_state(ch, &uc->mcontext, efault);
 	if (flags & REPLY_FRAME) {
 		err = stub_push_frame(&rep->frame, uc);
 		if (err < 0) {

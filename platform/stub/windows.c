@@ -1,67 +1,38 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Windows: copies of the buffers that a call reads, room for those it writes. */
+#include "platform/stub/plan.h"
 #include "platform/stub/stub.h"
 
-#define WINDOW_ALIGN 64
 #define IOV_MAX_LOOK 8 /* windows for at most so many buffers of an iovec array */
 
 struct fill {
 	struct channel *ch;
 	uint32_t used; /* bytes of the window area */
 	uint32_t count;
+	bool planned; /* no window needs to be described */
 };
-
-static uint64_t arg_of(const struct platform_regs *r, uint32_t n)
-{
-	switch (n) {
-	case 0:
-		return r->rdi;
-	case 1:
-		return r->rsi;
-	case 2:
-		return r->rdx;
-	case 3:
-		return r->r10;
-	case 4:
-		return r->r8;
-	default:
-		return r->r9;
-	}
-}
-
-static uint64_t size_of(const struct copywin *w, const struct platform_regs *r)
-{
-	uint64_t count, size;
-
-	if (w->size_arg == COPYWIN_FIXED)
-		return w->size;
-	count = arg_of(r, w->size_arg);
-	if (w->size == COPYWIN_BITS)
-		return (int32_t)count <= 0 ? 0 : ((uint64_t)(uint32_t)count + 63) / 64 * 8;
-	return __builtin_mul_overflow(count, w->size, &size) ? UINT64_MAX : size;
-}
 
 static struct channel_window *reserve(struct fill *f, uint64_t va, uint64_t size, bool writable)
 {
+	int32_t at = plan_place(&f->used, f->count, va, size);
 	struct channel_window *w;
 
-	if (!va || !size || size > CHANNEL_WINDOW_SIZE - f->used || f->count == CHANNEL_WINDOWS)
+	if (at < 0)
 		return NULL;
 	w = &f->ch->req.windows[f->count++];
 	w->va = va;
-	w->offset = f->used;
+	w->offset = (uint32_t)at;
 	w->size = (uint32_t)size;
 	w->have = 0;
 	w->writable = writable;
-	f->used += ((uint32_t)size + WINDOW_ALIGN - 1) & ~(WINDOW_ALIGN - 1u);
-	if (f->used > CHANNEL_WINDOW_SIZE)
-		f->used = CHANNEL_WINDOW_SIZE;
 	return w;
 }
 
 static void copy_in(struct fill *f, struct channel_window *w)
 {
 	w->have = w->size - (uint32_t)stub_copy(f->ch->window + w->offset, (void *)w->va, w->size);
+	if (w->have != w->size)
+		f->planned = false;
 }
 
 static void fill_string(struct fill *f, uint64_t va, uint32_t max)
@@ -91,16 +62,18 @@ static void fill_iov(struct fill *f, const struct channel_window *array, bool ou
 	}
 }
 
-static void fill_one(struct fill *f, const struct copywin *cw, const struct platform_regs *regs)
+static void fill_one(struct fill *f, const struct copywin *cw, const uint64_t arg[6])
 {
-	uint64_t va = arg_of(regs, cw->arg);
+	uint64_t va = arg[cw->arg];
 	struct channel_window *w;
 
+	if (!plan_is_plain(cw))
+		f->planned = false;
 	if (cw->kind == COPYWIN_CSTR) {
 		fill_string(f, va, cw->size);
 		return;
 	}
-	w = reserve(f, va, size_of(cw, regs), cw->kind == COPYWIN_OUT || cw->kind == COPYWIN_INOUT);
+	w = reserve(f, va, plan_size(cw, arg), plan_writable(cw));
 	if (!w || cw->kind == COPYWIN_OUT)
 		return;
 	copy_in(f, w);
@@ -110,14 +83,17 @@ static void fill_one(struct fill *f, const struct copywin *cw, const struct plat
 
 void stub_fill_windows(struct channel *ch)
 {
-	struct platform_regs regs = ch->req.regs;
-	struct fill f = {ch, 0, 0};
+	const struct platform_regs *r = &ch->req.regs;
+	const uint64_t arg[6] = {r->rdi, r->rsi, r->rdx, r->r10, r->r8, r->r9};
+	struct fill f = {ch, 0, 0, true};
 
-	if (regs.rax < stub_boot.plan_count) {
-		const struct copyplan *plan = &stub_boot.plans[regs.rax];
+	if (r->rax < stub_boot.plan_count) {
+		const struct copyplan *plan = &stub_boot.plans[r->rax];
 
 		for (uint32_t i = 0; i < plan->count; i++)
-			fill_one(&f, &plan->win[i], &regs);
+			fill_one(&f, &plan->win[i], arg);
 	}
 	ch->req.window_count = f.count;
+	if (f.planned)
+		ch->req.flags |= REQUEST_PLANNED;
 }

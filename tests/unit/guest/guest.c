@@ -732,8 +732,8 @@ static void p_lie(long address, long kind)
 {
 	struct channel *ch = own_channel();
 
-	ch->req.type = kind == 0 ? PEV_STARTED : kind == 1 ? 99 : PEV_REPORT;
-	ch->req.window_count = 0;
+	ch->call.type = kind == 0 ? PEV_STARTED : kind == 1 ? 99 : PEV_REPORT;
+	ch->call.window_count = 0;
 	ch->req.report.step = kind == 2 ? PREP_DONE : kind == 3 ? PREP_MEMOP : PREP_ORDER;
 	ch->req.report.memop_index = 0;
 	ch->req.report.error = kind == 2 ? 0 : -12;

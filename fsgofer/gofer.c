@@ -15,6 +15,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/timeline.h"
 #include "fsgofer/confine.h"
 
 /* Descriptors kept free for what a request opens and closes, and for what isn't a handle. */
@@ -172,6 +173,7 @@ int gofer_main(const struct gofer_args *args)
 		fd_write_all(args->ready_fd, e.text, strlen(e.text));
 		return 1;
 	}
+	timeline_mark("gofer serves");
 	/* Not an error for the gofer if runsc is gone: the sentry may be there. */
 	fd_write_all(args->ready_fd, "", 1);
 	pthread_barrier_wait(&g.barrier);

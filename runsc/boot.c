@@ -38,6 +38,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
+#include "base/timeline.h"
 #include "platform/platform.h"
 #include "sentry/fs/builtin.h"
 #include "sentry/fs/gofer/gofer_fs.h"
@@ -301,6 +302,8 @@ static void finish(struct boot *b)
 {
 	int code = exit_code(b->kernel->exit_status);
 
+	timeline_mark("event loop left");
+
 	if (orderly(b) && !atomic_load(&b->broken)) {
 		workers_join(b->kernel);
 		platform_get_stats(b->platform, &b->last_stats);
@@ -324,19 +327,25 @@ void sandbox_main(const struct sandbox_args *args)
 #ifdef SANITIZER
 	__sanitizer_set_report_fd((void *)(intptr_t)log_fd()); /* 2 is /dev/null */
 #endif
+	timeline_mark("boot begins");
 	make_platform(&b);
+	timeline_mark("platform, zygote");
 	fd_raise_limit(4096);
 	make_kernel(&b);
 	b.gofer = gofer_client_new(b.kernel, args->gofer_fds, SANDBOX_GOFER_CONNECTIONS);
+	timeline_mark("kernel");
 	boot_mounts(&b);
+	timeline_mark("mounts");
 	watch_events(&b);
 	err = boot_confine(b.platform);
+	timeline_mark("confined");
 	if (err)
 		boot_fail(&b, SANDBOX_ERROR_OTHER, err, "confining the sentry");
 	err = platform_start(b.platform);
 	if (err)
 		boot_fail(&b, SANDBOX_ERROR_OTHER, err, "starting the platform's threads");
 	boot_init_process(&b);
+	timeline_mark("program loaded");
 	workers_start(b.kernel);
 	boot_control_start(&b);
 	klog_printf("cvisor: container %s is ready", args->id);

@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
+#include "base/timeline.h"
 #include "platform/platform.h"
 #include "runsc/boot.h"
 #include "runsc/control.h"
@@ -49,6 +50,7 @@ static int do_start(struct boot *b)
 	if (!init)
 		return -EALREADY;
 	b->init = NULL;
+	timeline_mark("asked to start");
 	return task_start_init(init);
 }
 

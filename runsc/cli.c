@@ -37,6 +37,8 @@ const struct cli_option cli_global_options[] = {
      "host features and fast paths not to be used, for tests: names as `runsc help switches` "
      "lists them, with commas; all-host, all-speed"},
     {"force", 0, "value", "fast paths to be used even where they don't pay, for tests"},
+    {"timeline", 0, NULL,
+     "print on standard error, at the end, which stage of the command took how long"},
     {"help", 'h', NULL, "show this"},
     {"version", 'v', NULL, "print the version"},
     {NULL, 0, NULL, NULL},

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/timeline.h"
 #include "runsc/cli.h"
 #include "runsc/lifecycle.h"
 
@@ -139,9 +140,11 @@ static struct error *run_foreground(const struct runsc_options *o, struct create
 		return e;
 	e = begin(&f, r);
 	container_unlock(created.container);
+	timeline_mark("start sent");
 	if (!e) {
 		serve(&f);
 		*ret_status = reap(&created.launch.sandbox);
+		timeline_mark("sandbox ended");
 	}
 	if (f.has_relay)
 		relay_end(&f.relay);

@@ -22,6 +22,7 @@
 #include "base/hostcall.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/timeline.h"
 #include "fsgofer/gofer.h"
 
 #define CHILD_FDS_MAX 32
@@ -56,6 +57,7 @@ static void reset_process(const char *name)
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	prctl(PR_SET_NAME, name);
+	timeline_process(name);
 	for (char **e = environ; e && *e; e++)
 		explicit_bzero(*e, strlen(*e));
 	clearenv();
@@ -332,7 +334,9 @@ static void __noreturn sandbox_child(const struct launch *l, int sync_fd)
 	setsid();
 	if (args.tty_fd >= 0)
 		ioctl(args.tty_fd, TIOCSCTTY, 0);
+	timeline_mark("let go");
 	e = namespaces_become_nobody(&l->namespaces);
+	timeline_mark("nobody");
 	if (!e)
 		e = namespaces_empty_root(&args);
 	if (e)
@@ -340,6 +344,9 @@ static void __noreturn sandbox_child(const struct launch *l, int sync_fd)
 	if (send(sync_fd, "n", 1, MSG_NOSIGNAL) != 1)
 		_exit(1);
 	await_parent(sync_fd);
+	e = namespaces_own_cgroup(); /* it is in its cgroup now */
+	if (e)
+		child_fail(sync_fd, e);
 	sandbox_main(&args);
 }
 
@@ -478,18 +485,24 @@ static struct error *let_go(struct child *c)
 
 struct error *launch_confine(struct launch *l)
 {
-	struct error *e = let_go(&l->sandbox);
+	return let_go(&l->sandbox);
+}
 
-	return e ? e : expect(l, 'n');
+struct error *launch_confined(struct launch *l)
+{
+	return expect(l, 'n');
+}
+
+struct error *launch_serve(struct launch *l)
+{
+	return let_go(&l->gofer);
 }
 
 struct error *launch_boot(struct launch *l)
 {
-	struct error *e = let_go(&l->gofer);
+	struct error *e = let_go(&l->sandbox);
 	char text[512] = "";
 
-	if (!e)
-		e = let_go(&l->sandbox);
 	if (!e)
 		e = await(l, l->gofer_ready);
 	if (e)

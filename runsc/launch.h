@@ -42,9 +42,14 @@ void launch_init(struct launch *l);
 /* Both processes exist afterwards and wait. */
 struct error *launch_gofer(struct launch *l) __must_check;
 struct error *launch_sandbox(struct launch *l) __must_check;
-/* The sandbox is in its cgroups: it may enter its namespaces. Returns when it has. */
+/* The sandbox may enter its namespaces. */
 struct error *launch_confine(struct launch *l) __must_check;
-/* Lets both go; returns when the container's program is loaded. */
+/* Returns when it has. */
+struct error *launch_confined(struct launch *l) __must_check;
+/* The gofer may set itself up. */
+struct error *launch_serve(struct launch *l) __must_check;
+/* The sandbox, in its cgroups, may boot, after launch_serve; returns when the container's program
+ * is loaded. */
 struct error *launch_boot(struct launch *l) __must_check;
 /* Kills and reaps both. */
 void launch_kill(struct launch *l);

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
+#include "base/timeline.h"
 #include "runsc/cgroup.h"
 #include "runsc/control.h"
 #include "runsc/hooks.h"
@@ -130,22 +131,50 @@ struct creation {
 	bool pid_file_written;
 };
 
+static bool has_create_hooks(const struct oci_spec *spec)
+{
+	return spec->hooks[OCI_HOOK_PRESTART].count || spec->hooks[OCI_HOOK_CREATE_RUNTIME].count ||
+	       spec->hooks[OCI_HOOK_CREATE_CONTAINER].count;
+}
+
+static struct error *fork_both(struct creation *k)
+{
+	struct launch *l = &k->out->launch;
+	struct error *e = launch_gofer(l);
+
+	timeline_mark("gofer forked");
+	if (!e)
+		e = launch_sandbox(l);
+	timeline_mark("sandbox forked, ids mapped");
+	return e;
+}
+
+/*
+ * The first move of a process into a cgroup takes the host some milliseconds (a grace period of
+ * RCU). Meanwhile the sandbox enters its namespaces, and the gofer sets itself up, unless a hook is
+ * to see it before. The sandbox's children, and what it needs memory for, come later.
+ */
 static struct error *start_processes(struct creation *k)
 {
 	struct created *out = k->out;
 	struct container *c = out->container;
-	struct error *e = launch_gofer(&out->launch);
+	struct error *e = fork_both(k);
 
 	if (!e)
-		e = cgroup_add(&k->cgroup, out->launch.gofer.pid);
-	if (!e)
-		e = launch_sandbox(&out->launch);
+		e = launch_confine(&out->launch);
+	if (!e && !has_create_hooks(out->spec))
+		e = launch_serve(&out->launch);
 	if (!e)
 		e = cgroup_add(&k->cgroup, out->launch.sandbox.pid);
+	timeline_mark("sandbox in the cgroup");
 	if (!e)
-		e = launch_confine(&out->launch);
+		e = cgroup_add(&k->cgroup, out->launch.gofer.pid);
+	timeline_mark("gofer in the cgroup");
+	if (!e)
+		e = launch_confined(&out->launch);
 	if (e)
 		return e;
+	timeline_mark("sandbox in its namespaces");
 	process_identify(out->launch.sandbox.pid, &c->sandbox);
 	process_identify(out->launch.gofer.pid, &c->gofer);
 	return container_save(c);
@@ -185,6 +214,7 @@ static struct error *create_steps(struct creation *k)
 	struct launch *l = &out->launch;
 	struct error *e = keep_config(c);
 
+	timeline_mark("state directory, config kept");
 	if (!e)
 		e = cgroup_create(out->spec, c->id, k->options, &k->cgroup);
 	if (!e) {
@@ -197,13 +227,18 @@ static struct error *create_steps(struct creation *k)
 		e = control_listen(c->dir_fd, STATE_CONTROL_NAME, &l->control_fd);
 	if (e)
 		return e;
+	timeline_mark("state, cgroup, sockets");
 	l->tty_fd = out->console.slave;
 	l->own_gofer_mounts = out->spec->hooks[OCI_HOOK_CREATE_CONTAINER].count > 0;
 	e = start_processes(k);
 	if (!e)
 		e = run_create_hooks(out);
+	if (!e && has_create_hooks(out->spec))
+		e = launch_serve(l);
+	timeline_mark("state kept, hooks");
 	if (!e)
 		e = launch_boot(l);
+	timeline_mark("sandbox ready");
 	return e ? e : finish_create(k);
 }
 
@@ -242,8 +277,10 @@ struct error *lifecycle_create(const struct runsc_options *o, const struct creat
 	char *bundle = NULL;
 
 	launch_init(&out.launch);
+	timeline_mark("options read");
 	if (!e)
 		e = load_config(r, &out.spec, &bundle);
+	timeline_mark("config.json read");
 	if (!e)
 		e = container_new(o, r->id, &out.container);
 	if (e) {
@@ -264,6 +301,7 @@ struct error *lifecycle_create(const struct runsc_options *o, const struct creat
 	if (e)
 		undo_create(&k);
 	drop_handed_over(&k);
+	timeline_mark("created");
 	cgroup_free(&k.cgroup);
 	if (e)
 		created_close(&out);
@@ -377,6 +415,7 @@ static struct error *send_start(const struct container *c)
 
 	if (e)
 		return e;
+	timeline_mark("marked as started");
 	e = control_call(c->dir_fd, STATE_CONTROL_NAME, &q, NULL, CONTROL_TIMEOUT_MS, NULL, NULL);
 	if (e)
 		error_warn(container_mark_started(c, false), "taking the mark back");
@@ -476,7 +515,9 @@ struct error *lifecycle_delete(const struct container *c, bool kill)
 					 (int)c->sandbox.pid);
 	}
 	end_gofer(c);
+	timeline_mark("gofer ended");
 	delete_cgroup(c);
+	timeline_mark("cgroup removed");
 	run_poststop(c);
 	return container_remove(c);
 }

@@ -10,6 +10,7 @@
 #include "base/fd.h"
 #include "base/feature.h"
 #include "base/mem.h"
+#include "base/timeline.h"
 #include "runsc/cli.h"
 
 /* So that no descriptor that is opened later can be taken for standard input, output or error. */
@@ -225,6 +226,8 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	o.strace = cli_flag(&a, "strace");
+	if (cli_flag(&a, "timeline"))
+		timeline_start();
 	e = open_log(&a, &o);
 	if (!e)
 		e = read_options(&a, &o);
@@ -234,6 +237,8 @@ int main(int argc, char **argv)
 		cli_help(stdout);
 	else
 		status = run_command(&o, a.word_count, a.words);
+	timeline_mark("the end");
+	timeline_print(stderr);
 	free(o.root);
 	return status;
 }

@@ -215,10 +215,14 @@ static struct error *keep_capabilities(void)
 	return NULL;
 }
 
+struct error *namespaces_own_cgroup(void)
+{
+	return unshare(CLONE_NEWCGROUP) < 0 ? error_errno(errno, "unshare of the cgroup namespace")
+					    : NULL;
+}
+
 struct error *namespaces_become_nobody(const struct namespaces *n)
 {
-	if (unshare(CLONE_NEWCGROUP) < 0)
-		return error_errno(errno, "unshare of the cgroup namespace");
 	/* Denied where the id map was written without rights; then there are no groups to lose
 	 * that the maps would show. */
 	if (setgroups(0, NULL) < 0 && !n->user)

@@ -42,8 +42,10 @@ struct error *namespaces_fork(struct namespaces *n, pid_t *ret_pid) __must_check
 /* In the parent: the child's id maps. */
 struct error *namespaces_map(const struct namespaces *n, pid_t child) __must_check;
 
-/* In the child, then: own cgroup namespace, uid and gid 65534 with all capabilities kept. */
+/* In the child, then: uid and gid 65534 with all capabilities kept. */
 struct error *namespaces_become_nobody(const struct namespaces *n) __must_check;
+/* In the child, when it is in its cgroups: a cgroup namespace that begins there. */
+struct error *namespaces_own_cgroup(void) __must_check;
 /*
  * In the child: an empty, read-only root. Sets proc_fd, of a proc of the PID namespace that is
  * mounted nowhere, and exec_dir_fd; they are -1 where the host forbids them.

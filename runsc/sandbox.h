@@ -8,11 +8,12 @@
  *
  *	runsc create                 sandbox (pid 1 of its PID namespace)
  *	clone  ------------------->  waits for a byte on sync
- *	uid_map, cgroup.procs
- *	byte  -------------------->  enters namespaces, becomes uid 65534, an empty root;
- *	                             answers with a byte, waits again
+ *	uid_map
+ *	byte  -------------------->  becomes uid 65534, an empty root;
+ *	cgroup.procs                 answers with a byte, waits again
  *	hooks (prestart, createRuntime, createContainer)
- *	byte  -------------------->  sandbox_main(): boots, finds and loads the program
+ *	byte  -------------------->  cgroup namespace; sandbox_main(): boots, finds and loads the
+ *program
  *	      <--------------------  struct sandbox_message: READY or ERROR
  *	state, pid file, exit        waits for CONTROL_START on the control socket
  *

@@ -53,6 +53,7 @@
 #include "base/feature.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/timeline.h"
 #include "sentry/kernel/cputime.h"
 #include "sentry/kernel/cred.h"
 #include "sentry/kernel/exec_internal.h"
@@ -343,6 +344,7 @@ static int64_t map_and_go(struct task *t)
 	t->reply.set_fs_base = true;
 	t->reply.fs_base = 0;
 	e->phase = EXEC_SENT;
+	timeline_mark("a program's first registers");
 	return SYS_NORET;
 }
 

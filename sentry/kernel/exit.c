@@ -29,6 +29,7 @@
 #include "abi/poll.h"
 #include "abi/sched.h"
 #include "base/log.h"
+#include "base/timeline.h"
 #include "sentry/kernel/cputime.h"
 #include "sentry/kernel/cred.h"
 #include "sentry/kernel/exec.h"
@@ -319,6 +320,8 @@ void task_exit(struct task *t)
 	exit_drop_reaped(&dead);
 	if (drop_life)
 		task_put(t);
+	if (sandbox_over)
+		timeline_mark("the last process has ended");
 	if (sandbox_over)
 		kernel_exit(k, k->init_status);
 }

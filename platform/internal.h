@@ -122,23 +122,23 @@ struct platform_thread {
 
 	struct mutex lock;
 	_Atomic(enum thread_state)
-	    state;		  /* [t], until HELLO [p]; to DEAD with both held; read by any */
-	pid_t tid;		  /* [t] 0 until HELLO */
-	bool bell;		  /* [t] while STOPPED: it waits in a doorbell that we received */
-	uint64_t notif_id;	  /* [t] of that doorbell */
-	uint64_t seq;		  /* [t] of the last request taken */
-	bool hello;		  /* [t] its first reply answers the HELLO */
-	bool own_stack_inherited; /* [I] its slot's stack is inherited by forks */
-	bool slot_fresh;	  /* [I] its slot has no stack yet */
-	bool channel_sent;	 /* [t] of a new process: it has been answered */
-	bool copying;		 /* [t] while STOPPED: notify/copy.c uses it, replies must wait */
-	struct ordered ordered;	 /* [t] */
-	struct lost_reply *lost; /* [t] a reply that could not be handed over */
-	bool watched;		 /* [L] notify/poll.c: its channel is polled */
-	uint32_t streak;	 /* [L] calls in a row that came fast */
-	uint64_t heard;		 /* [L] time stamp of the last bell */
-	bool regs_known;	 /* [o] regs has been read; else it is in the channel still */
-	struct tracee *tracee;	 /* [t] and [p]: the ptrace platform's view of it */
+	    state;		   /* [t], until HELLO [p]; to DEAD with both held; read by any */
+	pid_t tid;		   /* [t] 0 until HELLO */
+	bool bell;		   /* [t] while STOPPED: it waits in a doorbell that we received */
+	uint64_t notif_id;	   /* [t] of that doorbell */
+	uint64_t seq;		   /* [t] of the last request taken */
+	bool hello;		   /* [t] its first reply answers the HELLO */
+	bool own_stack_inherited;  /* [I] its slot's stack is inherited by forks */
+	bool slot_fresh;	   /* [I] its slot has no stack yet */
+	bool channel_sent;	   /* [t] of a new process: it has been answered */
+	bool copying;		   /* [t] while STOPPED: notify/copy.c uses it, replies must wait */
+	struct ordered ordered;	   /* [t] */
+	struct lost_reply *lost;   /* [t] a reply that could not be handed over */
+	bool watched;		   /* [L] notify/poll.c: its channel is polled */
+	uint32_t streak;	   /* [L] calls in a row that came fast */
+	uint64_t heard;		   /* [L] time stamp of the last bell */
+	bool regs_known;	   /* [o] regs has been read; else it is in the channel still */
+	struct tracee *tracee;	   /* [t] and [p]: the ptrace platform's view of it */
 	struct platform_regs regs; /* [o] of the last event */
 	uint32_t window_count;	   /* [o] */
 	/* [o] the window whose only content are the bytes in small: they are not in the channel */

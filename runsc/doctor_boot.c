@@ -332,6 +332,10 @@ static struct error *launch_all(struct launch *l)
 		e = launch_sandbox(l);
 	if (!e)
 		e = launch_confine(l);
+	if (!e)
+		e = launch_confined(l);
+	if (!e)
+		e = launch_serve(l);
 	return e ? e : launch_boot(l);
 }
 

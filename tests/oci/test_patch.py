@@ -21,7 +21,7 @@ def counters(box):
 
 def start_load(box, tests):
     shutil.copy(CALLSITES, os.path.join(box.rootfs, "callsites"))
-    box.script(f"while [ ! -e /stop ]; do /callsites {tests} || exit 1; done; echo done")
+    box.script(f"trap stop=1 TERM; while [ -z $stop ]; do /callsites {tests} || exit 1; done; echo done")
     box.write()
     with open(box.path("output"), "wb") as out:
         p = box.start_process(box.command("run", "--bundle", box.bundle, box.id), stdout=out)
@@ -33,8 +33,7 @@ def start_load(box, tests):
 
 
 def end_load(box, p, seconds=120):
-    with open(os.path.join(box.rootfs, "stop"), "w"):
-        pass
+    box.ok("kill", box.id, "TERM")
     status = p.wait(seconds)
     with open(box.path("output")) as f:
         lines = f.read().splitlines()

@@ -113,6 +113,11 @@ $(SUITES:%=check-%): check-%: all tests-built rootfs ## one suite: check-compat,
 	@MAKE='$(MAKE) O=$(O) CC=$(CC)' MODE=$(MODE) O=$(abspath $(O)) CACHE=$(abspath $(CACHE)) tools/check $*
 
 BENCH := MODE=$(MODE) O=$(abspath $(O)) CACHE=$(abspath $(CACHE)) tests/bench/run
+.PHONY: check-storm
+check-storm: all ## 100,000 signals, stops and kills over 200 threads, on each platform
+	@for p in notify ptrace; do RUNSC=$(abspath $(O))/bin/runsc RUNSC_FLAGS=--platform=$$p \
+		tests/stress/run storm || exit 1; done
+
 .PHONY: bench bench-all bench-docs
 bench: all rootfs-busybox rootfs-bench ## native and cvisor, side by side: the quick rows, and which budgets hold
 	@$(BENCH) --json $(O)/bench.json

@@ -241,6 +241,7 @@ void tracer_release(struct platform *p)
 		close(x->socket);
 	if (x->stub_socket >= 0)
 		close(x->stub_socket);
+	free(x->fifo);
 	idmap_destroy(&x->tracees);
 	mutex_destroy(&x->work_lock);
 	free(x);

@@ -53,7 +53,7 @@
 #include "platform/ptrace/tracer.h"
 
 /* How often stops are collected ahead, so that those late in the host's list get their turn. */
-#define COLLECT_EVERY 64
+#define COLLECT_EVERY 32
 
 bool on_tracer(const struct tracer *x)
 {
@@ -586,16 +586,26 @@ static void do_work(struct platform *p)
 	}
 }
 
-/* The host looks for stops in an order of its own, always from the start. */
+/*
+ * The host looks for stops in an order of its own, the youngest tracee first. When many are stopped
+ * at once the old ones would starve, so all that there are are collected, and then served in turn.
+ */
 static void collect(struct tracer *x)
 {
-	while (x->fifo_count < TRACER_FIFO) {
-		pid_t tid = wait4(-1, &x->fifo[x->fifo_count].status, __WALL | WNOHANG, NULL);
+	x->fifo_next = x->fifo_count = x->waits = 0;
+	for (;;) {
+		struct stop s;
 
-		if (tid <= 0)
-			return;
-		x->fifo[x->fifo_count++].tid = tid;
+		s.tid = wait4(-1, &s.status, __WALL | WNOHANG, NULL);
+		if (s.tid <= 0)
+			break;
+		if (x->fifo_count == x->fifo_size) {
+			x->fifo_size = x->fifo_size * 2 + 16;
+			x->fifo = xrealloc(x->fifo, x->fifo_size * sizeof(*x->fifo));
+		}
+		x->fifo[x->fifo_count++] = s;
 	}
+	x->crowded = x->fifo_count > 1;
 }
 
 /* The next stop or end: its tid, 0 if there is other work, negative errno. */
@@ -603,11 +613,8 @@ static pid_t next_stop(struct tracer *x, int *ret_status)
 {
 	pid_t tid;
 
-	if (x->fifo_next == x->fifo_count) {
-		x->fifo_next = x->fifo_count = 0;
-		if (++x->waits % COLLECT_EVERY == 0)
-			collect(x);
-	}
+	if (x->fifo_next == x->fifo_count && (x->crowded || ++x->waits > COLLECT_EVERY))
+		collect(x);
 	if (x->fifo_next < x->fifo_count) {
 		*ret_status = x->fifo[x->fifo_next].status;
 		return x->fifo[x->fifo_next++].tid;

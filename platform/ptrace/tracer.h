@@ -58,7 +58,11 @@ struct tracee {
 	bool replied, kicked;  /* [w] what there is to do */
 };
 
-#define TRACER_FIFO 64
+/* What a wait has told. */
+struct stop {
+	pid_t tid;
+	int status;
+};
 
 /* platform.state */
 struct tracer {
@@ -84,11 +88,10 @@ struct tracer {
 	struct tracee *receiving; /* [L] whose message lies in the socket */
 	struct list at_socket;	  /* [L] who wait for that */
 
-	struct {
-		pid_t tid;
-		int status;
-	} fifo[TRACER_FIFO]; /* [L] stops that were collected ahead */
-	uint32_t fifo_next, fifo_count, waits;
+	struct stop *fifo; /* [L] stops that were collected ahead */
+	uint32_t fifo_size, fifo_next, fifo_count;
+	uint32_t waits; /* [L] since stops were collected */
+	bool crowded;	/* [L] and then there were some */
 };
 
 static inline struct tracer *tracer_of(const struct platform *p)

@@ -8,6 +8,8 @@ import statistics
 import sys
 from xml.sax.saxutils import escape
 
+import ptrace
+
 NATIVE = "native"
 
 
@@ -79,6 +81,7 @@ def text(result):
         ratios = "  ".join(f"{row['ratio'][r]:6.2f}" for r in runtimes if r != NATIVE)
         lines.append(f"{line}  {ratios}  {budget_text(row)}".rstrip())
     lines += idle_lines(result)
+    lines += ptrace.lines(result, time_text)
     judged = [row["holds"] for row in result["rows"] if "budget" in row]
     lines.append(f"budgets: {sum(judged)} of {len(judged)} rows hold")
     return "\n".join(lines)

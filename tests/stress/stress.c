@@ -9,13 +9,16 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static const char *self;
@@ -205,59 +208,117 @@ static void on_signal(int signo)
 	atomic_fetch_add(&caught, 1);
 }
 
+enum { GROUPS = 10, THREADS = 20 };
+
+/* The ids of all threads, [group][thread]; 0 until the thread runs. Shared by all. */
+static atomic_int (*tids)[THREADS];
+
+static bool sleepy; /* the threads leave some of the CPUs to others */
+
 static void *spinner(void *arg)
 {
-	for (;;) {
-		syscall(SYS_getpid);
+	struct timespec pause = {0, 5000000};
+
+	atomic_store((atomic_int *)arg, (int)syscall(SYS_gettid));
+	for (unsigned n = 0;; n++) {
+		syscall(SYS_getppid);
 		for (volatile int i = 0; i < 1000; i++)
 			;
+		if (sleepy && n % 16 == 0)
+			nanosleep(&pause, NULL);
 	}
 	return arg;
 }
 
-static void signal_storm(long n)
+static pid_t new_group(int g)
+{
+	pid_t pid;
+
+	for (int i = 0; i < THREADS; i++)
+		atomic_store(&tids[g][i], 0);
+	pid = fork();
+	if (pid < 0)
+		fail("fork");
+	if (pid)
+		return pid;
+	for (int i = 1; i < THREADS; i++) {
+		pthread_t t;
+
+		if (pthread_create(&t, NULL, spinner, &tids[g][i]))
+			_exit(1);
+	}
+	spinner(&tids[g][0]);
+	return 0;
+}
+
+static void end_group(pid_t pid)
+{
+	int status;
+
+	kill(pid, SIGKILL);
+	if (waitpid(pid, &status, 0) != pid || !WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL)
+		fail("kill");
+}
+
+/* One random thing that is done to a random process, or to one of its threads. */
+static void strike(pid_t *pids, int kills, unsigned *seed)
+{
+	int g = (int)(rand_r(seed) % GROUPS), tid;
+
+	switch (rand_r(seed) % 8) {
+	case 0:
+		kill(pids[g], SIGSTOP);
+		return;
+	case 1:
+		kill(pids[g], SIGCONT);
+		return;
+	case 2:
+	case 3:
+		tid = atomic_load(&tids[g][rand_r(seed) % THREADS]);
+		if (tid)
+			syscall(SYS_tgkill, pids[g], tid, SIGUSR1);
+		return;
+	case 4:
+		if (kills && rand_r(seed) % 32 == 0) {
+			end_group(pids[g]);
+			pids[g] = new_group(g);
+			return;
+		}
+		/* falls through */
+	default:
+		kill(pids[g], SIGUSR1);
+	}
+}
+
+static void strikes(long n, int kills)
 {
 	struct sigaction sa = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
-	enum { GROUPS = 10, THREADS = 20 };
 	pid_t pids[GROUPS];
 	unsigned seed = 1;
 
+	tids = mmap(NULL, sizeof(*tids) * GROUPS, PROT_READ | PROT_WRITE,
+		    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (tids == MAP_FAILED)
+		fail("mmap");
 	sigaction(SIGUSR1, &sa, NULL);
-	for (int g = 0; g < GROUPS; g++) {
-		pids[g] = fork();
-		if (pids[g] < 0)
-			fail("fork");
-		if (!pids[g]) {
-			for (int i = 1; i < THREADS; i++) {
-				pthread_t t;
+	for (int g = 0; g < GROUPS; g++)
+		pids[g] = new_group(g);
+	for (long i = 0; i < n; i++)
+		strike(pids, kills, &seed);
+	for (int g = 0; g < GROUPS; g++)
+		end_group(pids[g]);
+}
 
-				if (pthread_create(&t, NULL, spinner, NULL))
-					_exit(1);
-			}
-			spinner(NULL);
-		}
-	}
-	for (long i = 0; i < n; i++) {
-		pid_t pid = pids[rand_r(&seed) % GROUPS];
+static void signal_storm(long n)
+{
+	strikes(n, 0);
+}
 
-		switch (rand_r(&seed) % 8) {
-		case 0:
-			kill(pid, SIGSTOP);
-			break;
-		case 1:
-			kill(pid, SIGCONT);
-			break;
-		default:
-			kill(pid, SIGUSR1);
-		}
-	}
-	for (int g = 0; g < GROUPS; g++) {
-		int status;
-
-		kill(pids[g], SIGKILL);
-		if (waitpid(pids[g], &status, 0) != pids[g] || !WIFSIGNALED(status))
-			fail("kill");
-	}
+/* The same with processes killed and made again. */
+static void storm(long n)
+{
+	sleepy = true;
+	strikes(n, 1);
 }
 
 /* Sleeps until it is killed. */
@@ -281,6 +342,7 @@ static const struct {
     {"read", calls_read, 100000},     {"write", calls_write, 100000},
     {"stat", calls_stat, 100000},     {"getdents", calls_getdents, 100000},
     {"signals", signal_storm, 10000}, {"idle", idle, 0},
+    {"storm", storm, 100000},
 };
 
 int main(int argc, char **argv)

@@ -501,6 +501,7 @@ static void call(struct mini *m, struct guest *g, const struct platform_event *e
 		return do_kick(g);
 	case G_ANSWERS:
 		platform_answers_set(g->pt, (uint64_t[]){a[0], a[0] + 1, 0}, (uint32_t)a[1]);
+		g->answer = (long)a[0];
 		return reply_ret(g, 0);
 	case G_SELF:
 		return reply_ret(g, g->number);
@@ -509,6 +510,9 @@ static void call(struct mini *m, struct guest *g, const struct platform_event *e
 		return platform_reply(g->pt, &(struct platform_reply){.restart = g->restarted,
 								      .set_ret = !g->restarted,
 								      .ret = 7});
+	case 39: /* on a platform that has no answers in the stub */
+		return reply_ret(g, g->answer && !strcmp(mini_platform, "ptrace") ? g->answer
+										  : -ENOSYS);
 	case 202: /* a futex wait of the host, ended by a kick */
 		m->interrupted_waits++;
 		return platform_reply(g->pt, &(struct platform_reply){.restart = true});

@@ -291,18 +291,17 @@ static void killed_from_outside(void **state)
 	assert_int_equal(mini.host_kills, 1);
 }
 
-#define KICKS	   500
+#define KICKS	   200
 #define INTERRUPTS 500
 
 /* Kicks a guest that makes calls all the time; each kick must be heard before the next is given. */
 static void *kick_and_listen(void *arg)
 {
 	struct guest *g = arg;
-	uint64_t start = mini_now_ns();
-	uint32_t before;
-
 	for (int i = 0; i < KICKS; i++) {
-		before = atomic_load(&mini.kicks);
+		uint32_t before = atomic_load(&mini.kicks);
+		uint64_t start = mini_now_ns();
+
 		platform_kick(g->pt);
 		while (atomic_load(&mini.kicks) == before) {
 			if (mini_now_ns() - start > 20000000000ull)

@@ -142,7 +142,7 @@ static int hand_in_fds(struct platform_thread *t, const struct platform_reply *r
 		if (fd == -ENOENT)
 			return fd;
 		/* If it can't be had the host's mmap will fail, and that be reported. */
-		numbers[i] = fd < 0 ? -1 : fd;
+		numbers[i] = fd < 0 || fd == STUB_CHANNEL_FD ? -1 : fd;
 		t->ch->memops[i].fd_or_advice = numbers[i];
 	}
 	return 0;

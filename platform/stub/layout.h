@@ -48,8 +48,8 @@
 #define STUB_RETURN_NESTED 1
 #define STUB_SOCKET	   0
 /* What a new process's channel file is called there. Not 0: a bell whose answer was lost gives
- * that. */
-#define STUB_CHANNEL_FD 1
+ * that; and out of the way of those that the first reply hands in. */
+#define STUB_CHANNEL_FD 63    /* a descriptor table of 64 comes with every process */
 #define STUB_DOORBELL	0x7d0 /* not a call of any kernel; arguments: enum bell, value */
 
 /* Offsets in struct channel, for assembly. */

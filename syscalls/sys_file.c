@@ -163,6 +163,30 @@ int64_t sys_openat2(struct task *t, const struct sysargs *a)
 
 /* ---- closing ---- */
 
+int64_t sys_install_pair(struct task *t, struct file *ends[2], bool cloexec, uint64_t va)
+{
+	int32_t fds[2];
+
+	fds[0] = fd_install(t, ends[0], 0, cloexec);
+	if (fds[0] < 0) {
+		file_put(ends[0]);
+		file_put(ends[1]);
+		return fds[0];
+	}
+	fds[1] = fd_install(t, ends[1], 0, cloexec);
+	if (fds[1] < 0) {
+		fd_close(t, fds[0]);
+		file_put(ends[1]);
+		return fds[1];
+	}
+	if (copy_to_user(t, uaddr(va), fds, sizeof(fds))) {
+		fd_close(t, fds[0]);
+		fd_close(t, fds[1]);
+		return -EFAULT;
+	}
+	return 0;
+}
+
 int64_t sys_close(struct task *t, const struct sysargs *a)
 {
 	return fd_close(t, abi_int(a->arg[0]));

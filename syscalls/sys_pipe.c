@@ -7,9 +7,7 @@
 
 static int64_t make_pipe(struct task *t, uint64_t va, uint32_t flags)
 {
-	bool cloexec = flags & ABI_O_CLOEXEC;
 	struct file *ends[2];
-	int32_t fds[2];
 	int err;
 
 	if (flags & ~(uint32_t)(ABI_O_CLOEXEC | ABI_O_NONBLOCK | ABI_O_DIRECT))
@@ -19,24 +17,7 @@ static int64_t make_pipe(struct task *t, uint64_t va, uint32_t flags)
 	err = pipe_new(t, flags & ABI_O_NONBLOCK, ends);
 	if (err)
 		return err;
-	fds[0] = fd_install(t, ends[0], 0, cloexec);
-	if (fds[0] < 0) {
-		file_put(ends[0]);
-		file_put(ends[1]);
-		return fds[0];
-	}
-	fds[1] = fd_install(t, ends[1], 0, cloexec);
-	if (fds[1] < 0) {
-		fd_close(t, fds[0]);
-		file_put(ends[1]);
-		return fds[1];
-	}
-	if (copy_to_user(t, uaddr(va), fds, sizeof(fds))) {
-		fd_close(t, fds[0]);
-		fd_close(t, fds[1]);
-		return -EFAULT;
-	}
-	return 0;
+	return sys_install_pair(t, ends, flags & ABI_O_CLOEXEC, va);
 }
 
 int64_t sys_pipe(struct task *t, const struct sysargs *a)

@@ -48,30 +48,6 @@ static int socket_type(struct task *t, int family, int type, int protocol, int i
 	return type;
 }
 
-static int64_t install_pair(struct task *t, struct file *ends[2], bool cloexec, uint64_t va)
-{
-	int32_t fds[2];
-
-	fds[0] = fd_install(t, ends[0], 0, cloexec);
-	if (fds[0] < 0) {
-		file_put(ends[0]);
-		file_put(ends[1]);
-		return fds[0];
-	}
-	fds[1] = fd_install(t, ends[1], 0, cloexec);
-	if (fds[1] < 0) {
-		fd_close(t, fds[0]);
-		file_put(ends[1]);
-		return fds[1];
-	}
-	if (copy_to_user(t, uaddr(va), fds, sizeof(fds))) {
-		fd_close(t, fds[0]);
-		fd_close(t, fds[1]);
-		return -EFAULT;
-	}
-	return 0;
-}
-
 static int64_t install_socket(struct task *t, struct file *f, bool cloexec)
 {
 	int fd = fd_install(t, f, 0, cloexec);
@@ -101,7 +77,7 @@ int64_t sys_socketpair(struct task *t, const struct sysargs *a)
 	if (type < 0)
 		return type;
 	unix_pair_new(t, type, flags & ABI_SOCK_NONBLOCK ? ABI_O_NONBLOCK : 0, ends);
-	return install_pair(t, ends, flags & ABI_SOCK_CLOEXEC, a->arg[3]);
+	return sys_install_pair(t, ends, flags & ABI_SOCK_CLOEXEC, a->arg[3]);
 }
 
 /* ---- waiting ---- */

@@ -23,6 +23,12 @@ static inline int path_from_user(struct task *t, uint64_t va, char buf[VFS_PATH_
 	return n < 0 ? (int)n : 0;
 }
 
+/*
+ * Gives the guest two files (references taken over) as descriptors, whose numbers go to an array of
+ * two at va: pipe, socketpair. 0 or negative errno, and then neither is open.
+ */
+int64_t sys_install_pair(struct task *t, struct file *ends[2], bool cloexec, uint64_t va);
+
 /* The soft limit, ABI_RLIMIT_*. */
 uint64_t task_rlimit(struct task *t, unsigned which);
 

@@ -9,7 +9,11 @@ import select
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "../lib"))
+from hostproc import tree_of  # noqa: E402
 
 RUNSC = os.path.abspath(os.environ.get("RUNSC", "out/release/bin/runsc"))
 RUNSC_FLAGS = os.environ.get("RUNSC_FLAGS", "").split()
@@ -123,24 +127,8 @@ def wait_dead(pid, seconds=20):
         os.close(fd)
 
 
-def children_of(pid):
-    found = []
-    for entry in os.listdir("/proc"):
-        if entry.isdigit():
-            try:
-                with open(f"/proc/{entry}/stat") as f:
-                    if int(f.read().rsplit(")", 1)[1].split()[1]) == pid:
-                        found.append(int(entry))
-            except (FileNotFoundError, ProcessLookupError):
-                pass
-    return found
-
-
 def descendants_of(pid):
-    found = []
-    for child in children_of(pid):
-        found += [child] + descendants_of(child)
-    return found
+    return tree_of(pid)[1:]
 
 
 def cgroup_paths(name):

@@ -133,12 +133,12 @@ struct inode_ops {
 
 struct inode {
 	struct refcount ref;
-	struct super_block *sb;				/* [I] reference */
-	const struct inode_ops *ops;			/* [I] */
-	uint64_t ino;					/* [I] */
-	struct mutex lock;				/* RANK_INODE */
-	uint32_t mode;					/* [i] type [I] and permissions */
-	uint32_t uid, gid;				/* [i] */
+	struct super_block *sb;	     /* [I] reference */
+	const struct inode_ops *ops; /* [I] */
+	uint64_t ino;		     /* [I] */
+	struct mutex lock;	     /* RANK_INODE */
+	/* [i] to write; [a] to read: walks look at them without the lock. mode's type is [I]. */
+	_Atomic uint32_t mode, uid, gid;
 	uint32_t nlink;					/* [i] */
 	uint64_t rdev;					/* [I] devices */
 	uint64_t size, blocks;				/* [i] bytes, 512-byte units */

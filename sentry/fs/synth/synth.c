@@ -60,11 +60,15 @@ static struct inode *node_inode(struct super_block *sb, uint64_t ino, const stru
 	const struct synth_fs *fs = sb->private;
 	struct inode *i = inode_new(sb, ops_for(e), ino, e->mode);
 	struct synth_node *n = xnew(struct synth_node);
+	uint32_t uid, gid;
 
 	*n = (struct synth_node){.entry = e, .kernel = sb->kernel, .task = task, .number = number};
 	i->private = n;
-	if (task)
-		fs->task_owner(task, &i->uid, &i->gid);
+	if (task) {
+		fs->task_owner(task, &uid, &gid);
+		i->uid = uid;
+		i->gid = gid;
+	}
 	if (ABI_S_ISDIR(e->mode))
 		i->nlink = 2;
 	else if (ABI_S_ISREG(e->mode))

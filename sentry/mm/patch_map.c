@@ -102,8 +102,11 @@ static struct patch_map *add_map(struct mm *mm)
 void mm_patches_dup(struct mm *child, struct mm *parent)
 {
 	for (uint32_t i = 0; i < parent->patches.count; i++) {
-		struct patch_map *m = add_map(child);
+		struct patch_map *m;
 
+		if (parent->patches.maps[i].state == PATCH_MAP_GONE)
+			continue;
+		m = add_map(child);
 		*m = parent->patches.maps[i];
 		refcount_get(&m->pf->ref);
 		file_get(m->file);
@@ -153,29 +156,42 @@ static void begin_change(struct task *t)
 	t->reply.report = true;
 }
 
-static void drop_map(struct mm *mm, uint32_t i)
+/* Takes one whose text is unmapped out of the list. False: there is none. */
+static bool take_gone(struct mm *mm, struct patch_map *ret)
 {
 	struct mm_patches *ps = &mm->patches;
 
-	map_put(&ps->maps[i]);
-	ps->maps[i] = ps->maps[ps->count - 1];
-	ps->count--;
+	for (uint32_t i = 0; i < ps->count; i++) {
+		if (ps->maps[i].state != PATCH_MAP_GONE)
+			continue;
+		*ret = ps->maps[i];
+		ps->maps[i] = ps->maps[ps->count - 1];
+		ps->count--;
+		return true;
+	}
+	return false;
 }
 
 void patch_settled(struct task *t)
 {
 	struct mm *mm = t->mm;
+	struct patch_map gone;
+	bool any;
 
 	if (!mm || __atomic_load_n(&mm->patches.changing, __ATOMIC_RELAXED) != t)
 		return;
 	mutex_lock(&mm->lock);
 	__atomic_store_n(&mm->patches.changing, NULL, __ATOMIC_RELAXED);
 	mm->patches.changes++;
-	for (uint32_t i = mm->patches.count; i-- > 0;)
-		if (mm->patches.maps[i].state == PATCH_MAP_GONE)
-			drop_map(mm, i);
+	any = take_gone(mm, &gone);
 	mutex_unlock(&mm->lock);
 	waitqueue_wake(&mm->patches.settled, ~0u);
+	while (any) { /* the file's last reference may be among them: not with the lock held */
+		map_put(&gone);
+		mutex_lock(&mm->lock);
+		any = take_gone(mm, &gone);
+		mutex_unlock(&mm->lock);
+	}
 }
 
 /* ---- the trampolines' place ---- */
@@ -293,9 +309,9 @@ void mm_patches_undo(struct task *t)
 	struct mm *mm = t->mm;
 	uint64_t call = atomic_load(&t->call_count);
 
-	for (uint32_t i = mm->patches.count; i-- > 0;)
+	for (uint32_t i = 0; i < mm->patches.count; i++)
 		if (mm->patches.maps[i].maker == t && mm->patches.maps[i].maker_call == call)
-			drop_map(mm, i);
+			mm->patches.maps[i].state = PATCH_MAP_GONE;
 }
 
 /* ---- patched text ---- */

@@ -125,6 +125,7 @@ struct platform_thread {
 	    state;		   /* [t], until HELLO [p]; to DEAD with both held; read by any */
 	pid_t tid;		   /* [t] 0 until HELLO */
 	bool bell;		   /* [t] while STOPPED: it waits in a doorbell that we received */
+	bool kick_in_reply;	   /* [t] a kick that the next reply brings */
 	uint64_t notif_id;	   /* [t] of that doorbell */
 	uint64_t seq;		   /* [t] of the last request taken */
 	bool hello;		   /* [t] its first reply answers the HELLO */

@@ -138,6 +138,8 @@ void reply_encode(struct platform_thread *t, const struct platform_reply *r)
 	struct channel_result res = {.flags = reply_flags(r), .ret = r->ret};
 	struct channel_reply *rep = &t->ch->rep;
 
+	if (t->kick_in_reply)
+		res.flags |= REPLY_KICK;
 	if (r->memop_count && r->memops[0].type == MEMOP_CLEAR)
 		scrub_channel(t);
 	if (r->memop_count)

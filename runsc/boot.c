@@ -77,6 +77,17 @@ static void platform_broken(void *cookie, const char *why)
 	kernel_exit(b->kernel, SIGKILL);
 }
 
+/* How many CPUs the container may use at once by its quota, rounded down; 0: no quota. */
+static uint32_t quota_cpus(const struct oci_resources *r)
+{
+	int64_t quota = r->cpu_quota.present ? r->cpu_quota.value : 0;
+	int64_t period = r->cpu_period.present ? (int64_t)r->cpu_period.value : 100000;
+
+	if (quota <= 0 || period <= 0)
+		return 0;
+	return (uint32_t)MAX((int64_t)1, MIN(quota / period, (int64_t)65536));
+}
+
 static void make_platform(struct boot *b)
 {
 	const char *name = b->args->options->platform, *why = NULL;
@@ -88,6 +99,7 @@ static void make_platform(struct boot *b)
 	    .answer_calls = kernel_answer_calls,
 	    .answer_count = kernel_answer_count,
 	    .spare_count = SPARE_STUBS,
+	    .cpus = quota_cpus(&b->spec->resources),
 	    .without = features_without(),
 	    .force = features_forced(),
 	    .proc_fd = b->args->proc_fd,

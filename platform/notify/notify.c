@@ -221,6 +221,7 @@ static int reply_locked(struct platform_thread *t, const struct platform_reply *
 	if (err < 0)
 		return err;
 	t->ordered = (struct ordered){r->order, r->memop_count, r->report, r->frame != NULL};
+	t->kick_in_reply = false;
 	t->state = THREAD_RUNNING;
 	atomic_store_explicit(&t->ch->state, CHANNEL_REPLY, memory_order_release);
 	if (!t->bell)
@@ -360,9 +361,22 @@ static struct platform_thread *find_token_locked(struct platform *p, uint64_t to
 	return NULL;
 }
 
-static void notify_kick_locked(struct platform_thread *t)
+static void send_kick_locked(struct platform_thread *t)
 {
 	syscall(SYS_tgkill, t->process->pid, t->tid, STUB_KICK_SIGNAL);
+}
+
+/*
+ * A thread that waits without a bell runs, on another CPU, and might be back in the guest before a
+ * signal arrives: its reply says it instead.
+ */
+static void notify_kick_locked(struct platform_thread *t)
+{
+	mutex_lock(&t->lock);
+	t->kick_in_reply = t->kick_in_reply || (t->state == THREAD_STOPPED && !t->bell);
+	if (!t->kick_in_reply)
+		send_kick_locked(t);
+	mutex_unlock(&t->lock);
 }
 
 static void pending_requests_locked(struct platform_thread *t)
@@ -370,7 +384,7 @@ static void pending_requests_locked(struct platform_thread *t)
 	if (t->kill_pending)
 		process_kill_locked(t->process);
 	if (t->kick_pending)
-		notify_kick_locked(t);
+		send_kick_locked(t);
 }
 
 /* A thread that we don't know yet, or that repeats its HELLO. */

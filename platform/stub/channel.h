@@ -98,6 +98,7 @@ struct channel_memop {
 #define REPLY_MEMOPS	  0x40u
 #define REPLY_ORDER	  0x80u
 #define REPLY_INLINE	  0x100u
+#define REPLY_KICK	  0x200u /* as if a kick had come just now */
 
 #define CLONE_ORDER_MAP_STACK 0x1u /* the slot has not been used in this address space */
 #define CLONE_ORDER_DOFORK    0x2u /* the parent's stack is not inherited: let it be, this time */

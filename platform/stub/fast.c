@@ -95,7 +95,8 @@ bool stub_fast_kicked(struct channel *ch, struct abi_sigcontext *sc)
 }
 
 #define SIMPLE_FLAGS                                                                               \
-	(REPLY_SET_RET | REPLY_SET_FS_BASE | REPLY_RESTART | REPLY_MEMOPS | REPLY_INLINE)
+	(REPLY_SET_RET | REPLY_SET_FS_BASE | REPLY_RESTART | REPLY_MEMOPS | REPLY_INLINE |         \
+	 REPLY_KICK)
 
 static uint32_t trap(struct channel *ch, enum fast_stage stage)
 {

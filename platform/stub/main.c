@@ -88,8 +88,7 @@ static uint32_t post(struct channel *ch)
 	return seq;
 }
 
-/* Hands the request to the sentry and returns when ch->result and ch->rep hold the reply. */
-void stub_call_sentry(struct channel *ch)
+static void wait_for_reply(struct channel *ch)
 {
 	uint32_t seq = post(ch);
 
@@ -105,6 +104,14 @@ void stub_call_sentry(struct channel *ch)
 		else
 			ring(BELL_EVENT, seq);
 	}
+}
+
+/* Hands the request to the sentry and returns when ch->result and ch->rep hold the reply. */
+void stub_call_sentry(struct channel *ch)
+{
+	wait_for_reply(ch);
+	if (ch->result.flags & REPLY_KICK)
+		atomic_store_explicit(&ch->fast.kicked, 1, memory_order_relaxed);
 }
 
 static void report(struct channel *ch, enum platform_report_step step, uint32_t index, int error,

@@ -67,6 +67,9 @@ $(O)/bin/runsc: $(OBJS)
 	@echo '  LD      $@'
 	@$(CC) $(CFLAGS_ALL) $(LDFLAGS_MODE) -o $@ $(OBJS) $(LIBS)
 
+# In debug builds the platform's operations pass through platform/facade.c.
+$(O)/platform/%.o: CFLAGS_ALL += -DPLATFORM_IMPLEMENTATION
+
 $(O)/%.o: %.c $(O)/.flags
 	@mkdir -p $(@D)
 	@echo '  CC      $<'

@@ -67,5 +67,6 @@ struct platform_backend {
 };
 
 extern const struct platform_backend notify_backend, ptrace_backend;
+extern const struct platform_backend none_backend; /* refuses: a pattern for others */
 
 #endif

@@ -114,7 +114,8 @@ static int try_backend(const struct platform_backend *backend, const struct plat
 }
 
 /* The best first. */
-static const struct platform_backend *const backends[] = {&notify_backend, &ptrace_backend};
+static const struct platform_backend *const backends[] = {&notify_backend, &ptrace_backend,
+							  &none_backend};
 
 int platform_new(const struct platform_config *config, struct platform **ret_platform,
 		 const char **ret_why)
@@ -136,7 +137,8 @@ int platform_new(const struct platform_config *config, struct platform **ret_pla
 	}
 	*ret_why = "no such platform";
 	for (uint32_t i = 0; i < array_count(backends) && err < 0; i++) {
-		if (config->name && strcmp(config->name, backends[i]->name) != 0)
+		if (config->name ? strcmp(config->name, backends[i]->name) != 0
+				 : backends[i] == &none_backend)
 			continue;
 		err = try_backend(backends[i], config, ret_platform, &why);
 		if (err < 0) {

@@ -37,6 +37,10 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#if defined(DEBUG) && defined(PLATFORM_IMPLEMENTATION)
+#include "platform/plain.h"
+#endif
+
 struct platform;
 struct platform_mm;
 struct platform_thread;

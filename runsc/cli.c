@@ -26,7 +26,8 @@ const struct cli_option cli_global_options[] = {
      "where systemd would make it, without asking systemd"},
     {"rootless", 0, "value", "pass over cgroups that can't be made: true, false or auto"},
     {"criu", 0, "value", "accepted, without effect"},
-    {"platform", 0, "value", "how guest code is run: auto (default), notify or ptrace"},
+    {"platform", 0, "value",
+     "how guest code is run: auto (default), notify or ptrace; none runs none, it is for porters"},
     {"network", 0, "value", "none (default); host and sandbox are not there yet"},
     {"file-access", 0, "value",
      "exclusive (default): nobody else changes the container's root file system while it runs; "

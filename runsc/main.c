@@ -113,7 +113,7 @@ static struct error *read_options(const struct cli_args *a, struct runsc_options
 	static const char *const rootless[] = {"auto", "true", "false", NULL};
 	static const char *const networks[] = {"none", "host", "sandbox", NULL};
 	static const char *const accesses[] = {"exclusive", "shared", NULL};
-	static const char *const platforms[] = {"auto", "notify", "ptrace", NULL};
+	static const char *const platforms[] = {"auto", "notify", "ptrace", "none", NULL};
 	struct error *e;
 	int i;
 

@@ -38,6 +38,7 @@ UNIT_control := runsc/control.c runsc/error.c
 PLATFORM_SRCS := $(filter-out platform/stub/%,$(wildcard platform/*.c platform/*/*.c))
 UNIT_platform := $(PLATFORM_SRCS) tests/unit/guest/minisentry.c
 UNIT_platform_hostile := $(UNIT_platform)
+UNIT_platform_facade := $(UNIT_platform)
 UNIT_platform_zygote := $(UNIT_platform)
 UNIT_platform_ptrace := $(UNIT_platform)
 UNIT_platform_hostile_ptrace := $(UNIT_platform)

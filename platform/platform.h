@@ -29,6 +29,21 @@
  * If 2, 3 or 5 fails, or if `report` is asked for, the thread stops again with PEV_REPORT instead
  *of going on to guest code. A fault in 1 turns the result of the call into -EFAULT.
  */
+/*
+ * Who may do what. Each operation below says what must hold before it, which thread of the sentry
+ * may call it, and what it does not do. Debug builds check that (facade.c) and end the process of
+ * whoever breaks it. In general:
+ *	- The owner of a STOPPED thread is the one thread of the sentry that handles its event, or
+ *to which that one has handed it over. Operations for the owner are never called by two at once. A
+ *thread that dies meanwhile is still its owner's until it is put.
+ *	- No operation waits for guest code to run, with one exception: where the host forbids
+ *access to guest memory, platform_read and platform_write have a stopped thread of the guest copy,
+ *	  and end its process if it doesn't.
+ *	- No operation but platform_next calls back. All may be called with locks of the sentry
+ *held, except platform_next, platform_settle, platform_start and platform_destroy.
+ *	- A handle is valid from the operation that returned it to platform_thread_put. Using it
+ *	  afterwards is an error, whatever has become of the thread.
+ */
 #ifndef PLATFORM_PLATFORM_H
 #define PLATFORM_PLATFORM_H
 
@@ -275,23 +290,31 @@ struct platform_stats {
 /*
  * Creates the platform. Call while this process has one thread, no guest data, and the privileges
  * of a namespace's process 1; before the sentry's own filter is installed. 0, or negative errno
- * with *ret_why (static text).
+ * with *ret_why (static text), and then nothing is left behind. The callbacks must outlive the
+ * platform; none is called before platform_start.
  */
 int platform_new(const struct platform_config *config, struct platform **ret_platform,
 		 const char **ret_why);
 /*
  * Starts the platform's own threads (reaper). Once, after the sentry's confinement. From here on
- * the platform reaps every child of this process, its own or not.
+ * the platform reaps every child of this process, its own or not. Nothing but platform_name and
+ * its like may be called before it, and no event comes before it.
  */
 int platform_start(struct platform *p);
-/* Kills and reaps every stub process, frees everything. No other thread may use the platform. */
+/*
+ * Kills and reaps every stub process, frees everything. No other thread may use the platform any
+ * more, and none may be in platform_next. The deaths of threads that were not put are told on the
+ * way; their handles may be put in that callback, and are invalid afterwards.
+ */
 void platform_destroy(struct platform *p);
 const char *platform_name(const struct platform *p);
 void platform_get_stats(struct platform *p, struct platform_stats *ret_stats);
 
 /*
- * Waits for the next event. One thread at a time (the sentry's leader). 0; -EINTR after
- * platform_interrupt; -ENOTCONN when the platform is broken.
+ * Waits for the next event. One thread at a time (the sentry's leader), on a pinned platform always
+ * the same one. The caller owns the event's
+ * thread. 0; -EINTR after platform_interrupt; -ENOTCONN when the platform is broken. Calls back
+ * (dead); hold no lock that the callback takes.
  */
 int platform_next(struct platform *p, struct platform_event *ret_event);
 /* platform_next must always be called by the same thread: the first that called it. */
@@ -299,20 +322,22 @@ bool platform_pinned(const struct platform *p);
 /*
  * The registers of a STOPPED thread, as they were at its event; orig_rax is the call's number. Read
  * from the guest when first asked for: most calls get along without. The copy may be changed; what
- * the guest gets is what the reply says.
+ * the guest gets is what the reply says. For the owner; borrowed until the reply.
  */
 struct platform_regs *platform_regs(struct platform_thread *t);
-/* Makes the present or the next platform_next return -EINTR. Any thread. */
+/* Makes the present or the next platform_next return -EINTR. Any thread, at any time. */
 void platform_interrupt(struct platform *p);
 
 /*
  * A fresh, empty address space with one thread, whose PEV_STARTED comes as an event (soon when a
- * spare stub process is ready). 0 or negative errno (-EAGAIN: host limits).
+ * spare stub process is ready). 0 or negative errno (-EAGAIN: host limits). Any thread. The event
+ * may be delivered, and the thread may be killed and put, before this has returned: the cookie must
+ * be good for that.
  */
 int platform_mm_new(struct platform *p, void *cookie, struct platform_thread **ret_thread);
 /*
  * Whether MEMOP_CLEAR makes this STOPPED thread's host process as good as new: its memory never had
- * another thread or process.
+ * another thread or process. For the owner.
  */
 bool platform_can_clear(struct platform_thread *t);
 /* Borrowed; lives as long as one of its threads is not put. */
@@ -331,13 +356,20 @@ uint64_t platform_fast_entry(const struct platform *p);
  */
 bool platform_host_futex(const struct platform *p);
 
-/* Prepares a child for PORD_CLONE of `parent`, which is STOPPED. 0 or negative errno. */
+/*
+ * Prepares a child for PORD_CLONE of `parent`, which is STOPPED; for its owner. 0 or negative
+ * errno. The child is ordered in a later reply to this parent, or put. If the parent reports that
+ * the clone failed (PREP_MEMOP, PREP_ORDER) the child is as before the order: to be put.
+ */
 int platform_clone_prepare(struct platform_thread *parent, enum platform_clone kind, void *cookie,
 			   struct platform_thread **ret_child);
 
 /*
- * Lets a STOPPED thread go on. All that *r points to is borrowed until the function returns. Never
- * blocks on the guest; a thread that died meanwhile makes it a no-op.
+ * Lets a STOPPED thread go on; by its owner, exactly once for each event. All that *r points to is
+ * borrowed until the function returns. The thread may have another owner, or be dead and put, by
+ * then: nothing of it may be touched after the call. Never blocks on the guest; a thread that died
+ * meanwhile makes it a no-op. Memory operations are aligned to pages, not empty, and lie below
+ * PLATFORM_GUEST_MAX as a whole.
  */
 void platform_reply(struct platform_thread *t, const struct platform_reply *r);
 
@@ -356,7 +388,10 @@ void platform_answers_set(struct platform_thread *t, const uint64_t *values, uin
  */
 void platform_kick(struct platform_thread *t);
 
-/* Ends the whole host process of the thread, whatever it does. Any thread; idempotent. */
+/*
+ * Ends the whole host process of the thread, whatever it does. Any thread; idempotent. It does not
+ * wait: the end is told by `dead`, for each thread of the process.
+ */
 void platform_kill(struct platform_thread *t);
 
 /*
@@ -368,15 +403,17 @@ void platform_kill_soon(struct platform_thread *t);
 void platform_settle(struct platform *p);
 
 /*
- * Drops the sentry's handle: the thread is dead, or was prepared and never started (the clone
- * failed or was not ordered). The cookie is not used afterwards.
+ * Drops the sentry's handle: the thread is dead (`dead` was told), or was prepared and never
+ * started (the clone failed or was not ordered). Once, by any thread, also in the callback itself.
+ * The cookie is not used afterwards.
  */
 void platform_thread_put(struct platform_thread *t);
 
 /*
- * Guest memory. t is the STOPPED thread whose windows may serve (or NULL); mm is kept alive by the
- * caller through one of its threads. They return the count of bytes copied from the start; less
- * than size means that the next byte faults. Every byte is read once.
+ * Guest memory. t is the STOPPED thread whose windows may serve, and the caller its owner; or t is
+ * NULL, and the caller any thread. mm is t's, and is kept alive by the caller through one of its
+ * threads, which must not be put meanwhile. They return the count of bytes copied from the start;
+ * less than size means that the next byte faults. Every byte is read once.
  */
 size_t platform_read(struct platform_thread *t, struct platform_mm *mm, uint64_t va, void *buf,
 		     size_t size);
@@ -385,7 +422,8 @@ size_t platform_write(struct platform_thread *t, struct platform_mm *mm, uint64_
 /*
  * The window of the present call that covers [va, va+size) wholly, or NULL. For host calls that
  * transfer directly (preadv into it, pwritev from it): it is shared with the guest, so never parse
- * it in place. After writing n bytes to one got with for_write, call platform_window_written.
+ * it in place. After writing n bytes to one got with for_write, call platform_window_written. For
+ * the owner; good until the reply.
  */
 void *platform_window(struct platform_thread *t, uint64_t va, size_t size, bool for_write);
 void platform_window_written(struct platform_thread *t, uint64_t va, size_t size);
@@ -396,7 +434,8 @@ void platform_window_written(struct platform_thread *t, uint64_t va, size_t size
  */
 const void *platform_window_rest(struct platform_thread *t, uint64_t va, size_t *ret_size);
 
-/* Host ids in the sentry's PID namespace, for statistics. */
+/* Host ids in the sentry's PID namespace, for statistics: 0 before PEV_STARTED. Nothing may hang on
+ * them, and another process may have them once the thread is dead. */
 pid_t platform_host_pid(const struct platform_thread *t);
 pid_t platform_host_tid(const struct platform_thread *t);
 

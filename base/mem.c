@@ -60,3 +60,14 @@ char *xasprintf(const char *fmt, ...)
 	va_end(ap);
 	return s;
 }
+
+/* jemalloc's, where it is linked (not in debug builds). 4096 stands for all arenas
+ * (MALLCTL_ARENAS_ALL). */
+int mallctl(const char *name, void *old, size_t *old_size, void *fresh, size_t fresh_size)
+    __attribute__((weak));
+
+void mem_give_back(void)
+{
+	if (mallctl)
+		mallctl("arena.4096.purge", NULL, NULL, NULL, 0);
+}

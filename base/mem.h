@@ -17,6 +17,9 @@ char *xstrdup(const char *s);
 char *xstrndup(const char *s, size_t size);
 char *xasprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/* Freed memory that the allocator keeps goes back to the host. Takes a while: after bursts. */
+void mem_give_back(void);
+
 #define xnew(type) ((type *)xcalloc(1, sizeof(type)))
 
 #endif

@@ -297,6 +297,7 @@ static int link_child(struct task *child, struct task *t, const struct clone_par
 		list_add_tail(&child->tg->tasks, &child->tg_link);
 		child->tg->live_count++;
 		k->task_count++;
+		k->task_peak = MAX(k->task_peak, k->task_count);
 		idmap_set(&k->tids, (uint32_t)tid, child);
 		if (p->flags & ABI_CLONE_THREAD)
 			signal_thread_added_locked(child);

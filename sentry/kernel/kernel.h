@@ -60,6 +60,7 @@ struct kernel {
 	struct idmap sessions;	   /* [T] sid -> struct session (borrowed) */
 	int32_t last_tid;	   /* [T] */
 	uint32_t task_count;	   /* [T] living tasks */
+	uint32_t task_peak;	   /* [T] the most of them since memory was given back */
 	uint32_t task_max;	   /* [I] pids limit of the sandbox: fork gives EAGAIN beyond */
 	struct thread_group *init; /* [T] the first process; NULL before it and after its end */
 	int32_t init_status;	   /* [T] its wait status */

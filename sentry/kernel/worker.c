@@ -637,9 +637,29 @@ void workers_run_woken(struct kernel *k)
 
 /* ---- what the platform calls ---- */
 
+#define BURST_MIN 64 /* tasks */
+
+/*
+ * The allocator keeps what is freed, and has no thread that would give it back in an idle sandbox:
+ * so when most of a burst of tasks are gone.
+ */
+static void give_back_after_burst(struct kernel *k)
+{
+	bool over;
+
+	mutex_lock(&k->tasks_lock);
+	over = k->task_peak >= BURST_MIN && k->task_count <= k->task_peak / 4;
+	if (over)
+		k->task_peak = k->task_count;
+	mutex_unlock(&k->tasks_lock);
+	if (over)
+		mem_give_back();
+}
+
 static void platform_thread_dead(void *cookie, struct platform_thread *pt, bool killed_by_host)
 {
 	struct task *t = cookie;
+	struct kernel *k = t->kernel;
 	unsigned expected;
 
 	mutex_lock(&t->tg->siglock);
@@ -648,6 +668,7 @@ static void platform_thread_dead(void *cookie, struct platform_thread *pt, bool 
 		mutex_unlock(&t->tg->siglock);
 		platform_thread_put(pt);
 		task_put(t);
+		give_back_after_burst(k);
 		return;
 	}
 	atomic_store(&t->host_dead, true);

@@ -323,9 +323,10 @@ static bool memop_ok(const struct memop *op, uint32_t index)
 	case MEMOP_MMAP_ANON:
 	case MEMOP_MPROTECT:
 		return is_paged(op) && prot_ok(op->prot);
-	case MEMOP_MREMAP:
-		return is_paged(op) && !(op->new_addr & PAGE_MASK) && op->new_size &&
-		       !(op->new_size & PAGE_MASK) && in_guest(op->new_addr, op->new_size);
+	case MEMOP_MREMAP: /* of nothing: a second mapping of what is shared */
+		return !((op->addr | op->size) & PAGE_MASK) && in_guest(op->addr, op->size) &&
+		       !(op->new_addr & PAGE_MASK) && op->new_size && !(op->new_size & PAGE_MASK) &&
+		       in_guest(op->new_addr, op->new_size);
 	case MEMOP_MUNMAP:
 	case MEMOP_MADVISE:
 		return is_paged(op);

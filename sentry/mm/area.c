@@ -30,8 +30,16 @@ void shared_anon_put(struct shared_anon *s)
 		free(s);
 }
 
+/* What i_mmap_writable of Linux counts. Saved areas (op_save) have references, but don't count. */
+static void count_map(const struct vm_area *a, int sign)
+{
+	if (a->v.file && (a->v.flags & ABI_MAP_SHARED) && file_writable(a->v.file))
+		atomic_fetch_add(&a->v.file->inode->shared_maps, (unsigned)sign);
+}
+
 void area_get(const struct vm_area *a)
 {
+	count_map(a, 1);
 	if (a->v.file)
 		file_get(a->v.file);
 	if (a->shared)
@@ -40,6 +48,7 @@ void area_get(const struct vm_area *a)
 
 void area_put(const struct vm_area *a)
 {
+	count_map(a, -1);
 	if (a->v.file)
 		file_put(a->v.file);
 	shared_anon_put(a->shared);
@@ -253,8 +262,10 @@ bool op_over(const struct mm_op *op)
 static void op_free(struct mm_op *op)
 {
 	for (uint32_t i = 0; i < op->saved_count; i++) {
-		for (uint32_t n = 0; n < op->saved[i].count; n++)
+		for (uint32_t n = 0; n < op->saved[i].count; n++) {
+			count_map(&op->saved[i].areas[n], 1);
 			area_put(&op->saved[i].areas[n]);
+		}
 		free(op->saved[i].areas);
 	}
 	if (op->task)
@@ -334,6 +345,7 @@ void op_save(struct mm *mm, struct mm_op *op, uint64_t start, uint64_t end)
 	for (uint32_t i = 0; i < r->count; i++, p = vma_next(&mm->vmas, p)) {
 		r->areas[i] = area_cut(vma_at(&mm->vmas, p), start, end);
 		area_get(&r->areas[i]);
+		count_map(&r->areas[i], -1);
 	}
 }
 
@@ -343,8 +355,10 @@ static void op_undo(struct mm *mm, struct mm_op *op)
 		struct saved_range *r = &op->saved[--op->saved_count];
 
 		mm_clear(mm, r->start, r->end);
-		for (uint32_t i = 0; i < r->count; i++)
+		for (uint32_t i = 0; i < r->count; i++) {
+			count_map(&r->areas[i], 1);
 			mm_add(mm, &r->areas[i]);
+		}
 		free(r->areas);
 	}
 	if (op->is_brk)

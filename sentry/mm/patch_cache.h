@@ -86,11 +86,15 @@ struct patch_map {
 	uint64_t maker_call; /* ... by which call */
 };
 
-/* Part of struct mm. [m] mm.lock */
+/*
+ * Part of struct mm. [m] mm.lock, [v] view_lock as well: who only looks, as guest memory is read
+ * under any lock (patch_read), takes that alone.
+ */
 struct mm_patches {
-	struct patch_map *maps;	  /* [m] */
+	struct mutex view_lock;	  /* RANK_LEAF */
+	struct patch_map *maps;	  /* [m] and [v] to change it, either to read */
 	uint32_t capacity;	  /* [m] */
-	atomic_uint count;	  /* [a] written with [m] */
+	atomic_uint count;	  /* [a] written with [m] and [v] */
 	struct task *changing;	  /* [m] borrowed: has ordered a change that isn't reported yet */
 	uint64_t changes;	  /* [m] how often changing was set or cleared */
 	struct waitqueue settled; /* woken when changing is NULL again */

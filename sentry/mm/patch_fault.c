@@ -166,7 +166,7 @@ size_t patch_read(struct mm *mm, uint64_t va, void *buf, size_t size, size_t n)
 	struct patch_map *m;
 	size_t more = 0;
 
-	mutex_lock(&mm->lock);
+	mutex_lock(&mm->patches.view_lock);
 	m = n < size ? mm_patches_text_at(mm, va + n) : NULL;
 	if (m && m->state == PATCH_MAP_ON)
 		more = read_original(m, va + n, (char *)buf + n, size - n);
@@ -182,6 +182,6 @@ size_t patch_read(struct mm *mm, uint64_t va, void *buf, size_t size, size_t n)
 		else
 			patch_unapply(&m->pf->p, 0, (uint8_t *)buf + (text - va), n - (text - va));
 	}
-	mutex_unlock(&mm->lock);
+	mutex_unlock(&mm->patches.view_lock);
 	return n + more;
 }

@@ -48,6 +48,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "sentry/kernel/kernel.h"
+#include "sentry/kernel/lockorder.h"
 #include "sentry/kernel/stats.h"
 #include "sentry/kernel/task.h"
 #include "sentry/kernel/task_block.h"
@@ -71,6 +72,7 @@ static struct patch_cache *cache_of(const struct mm *mm)
 
 void mm_patches_init(struct mm *mm)
 {
+	mutex_init(&mm->patches.view_lock, RANK_LEAF);
 	waitqueue_init(&mm->patches.settled);
 }
 
@@ -86,8 +88,10 @@ void mm_patches_destroy(struct mm *mm)
 		map_put(&mm->patches.maps[i]);
 	free(mm->patches.maps);
 	waitqueue_destroy(&mm->patches.settled);
+	mutex_destroy(&mm->patches.view_lock);
 }
 
+/* Caller holds view_lock, unless nobody else knows of mm. */
 static struct patch_map *add_map(struct mm *mm)
 {
 	struct mm_patches *ps = &mm->patches;
@@ -156,6 +160,13 @@ static void begin_change(struct task *t)
 	t->reply.report = true;
 }
 
+static void set_state(struct mm *mm, struct patch_map *m, enum patch_map_state state)
+{
+	mutex_lock(&mm->patches.view_lock);
+	m->state = state;
+	mutex_unlock(&mm->patches.view_lock);
+}
+
 /* Takes one whose text is unmapped out of the list. False: there is none. */
 static bool take_gone(struct mm *mm, struct patch_map *ret)
 {
@@ -164,9 +175,11 @@ static bool take_gone(struct mm *mm, struct patch_map *ret)
 	for (uint32_t i = 0; i < ps->count; i++) {
 		if (ps->maps[i].state != PATCH_MAP_GONE)
 			continue;
+		mutex_lock(&ps->view_lock);
 		*ret = ps->maps[i];
 		ps->maps[i] = ps->maps[ps->count - 1];
 		ps->count--;
+		mutex_unlock(&ps->view_lock);
 		return true;
 	}
 	return false;
@@ -235,7 +248,7 @@ static int order_original(struct task *t, struct patch_map *m)
 		return err;
 	stat_count(patch_reverts);
 	log_debug(LOGC_MM, "task %d: original text at %llx", t->tid, (unsigned long long)m->start);
-	m->state = PATCH_MAP_OFF;
+	set_state(t->mm, m, PATCH_MAP_OFF);
 	t->patch.must_not_fail = true;
 	begin_change(t);
 	return 0;
@@ -281,7 +294,7 @@ int mm_patches_unmapping(struct task *t, uint64_t start, uint64_t end)
 		}
 		if (holds_area(m))
 			err = order_area_unmap(t, m);
-		m->state = PATCH_MAP_GONE;
+		set_state(t->mm, m, PATCH_MAP_GONE);
 	}
 	return err;
 }
@@ -299,7 +312,7 @@ int mm_patches_yield(struct task *t, uint64_t start, uint64_t end)
 		if (!err)
 			err = order_area_unmap(t, m);
 		if (m->state != PATCH_MAP_GONE)
-			m->state = PATCH_MAP_RETIRED;
+			set_state(t->mm, m, PATCH_MAP_RETIRED);
 	}
 	return err;
 }
@@ -311,7 +324,7 @@ void mm_patches_undo(struct task *t)
 
 	for (uint32_t i = 0; i < mm->patches.count; i++)
 		if (mm->patches.maps[i].maker == t && mm->patches.maps[i].maker_call == call)
-			mm->patches.maps[i].state = PATCH_MAP_GONE;
+			set_state(mm, &mm->patches.maps[i], PATCH_MAP_GONE);
 }
 
 /* ---- patched text ---- */
@@ -383,11 +396,14 @@ struct patch_map *mm_patches_area_at(struct mm *mm, uint64_t va)
 /* Notes that m is patched text now; takes the reference to m->pf over. */
 static void install(struct mm *mm, const struct patch_map *m)
 {
-	struct patch_map *to = add_map(mm);
+	struct patch_map *to;
 
+	mutex_lock(&mm->patches.view_lock);
+	to = add_map(mm);
 	*to = *m;
 	file_get(to->file);
 	to->state = PATCH_MAP_ON;
+	mutex_unlock(&mm->patches.view_lock);
 }
 
 /* Where patching doesn't pay, because the text is put back in many processes. */
@@ -505,7 +521,7 @@ static bool exchange_again(struct task *t, struct patch_map *m)
 	if (m->state != PATCH_MAP_OFF || !m->by_switch || !order_all(t, m))
 		return false;
 	stat_count(patch_exchanges);
-	m->state = PATCH_MAP_ON;
+	set_state(t->mm, m, PATCH_MAP_ON);
 	m->by_switch = false;
 	return true;
 }

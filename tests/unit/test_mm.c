@@ -112,6 +112,7 @@ static const struct file_ops mappable = {.mmap_fd = host_fd_of};
 
 #define FILES 3
 static struct file files[FILES];
+static struct inode inodes[FILES];
 static struct thread_group group;
 static struct task task, other;
 static struct cred cred;
@@ -139,6 +140,7 @@ static int setup(void **state)
 		memset(&files[i], 0, sizeof(files[i]));
 		refcount_init(&files[i].ref);
 		files[i].ops = &mappable;
+		files[i].inode = &inodes[i];
 		files[i].flags = ABI_O_RDWR;
 		files[i].pos = 100 + i;
 	}
@@ -154,8 +156,10 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	mm_put(*state);
-	for (int i = 0; i < FILES; i++)
+	for (int i = 0; i < FILES; i++) {
 		assert_int_equal(refcount_read(&files[i].ref), 1);
+		assert_int_equal(inodes[i].shared_maps, 0);
+	}
 	assert_int_equal(refcount_read(&task.ref), 1);
 	mutex_destroy(&group.siglock);
 	return 0;

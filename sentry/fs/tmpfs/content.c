@@ -577,15 +577,18 @@ static bool is_tmpfs_file(const struct file *f)
 
 /*
  * Seals the host's file too: 0, or -EBUSY while somebody has it mapped for writing. A host without
- * seals can't tell; then our own checks of c->seals are all there is.
+ * seals can't tell; then the mappings that we know of and our own checks of c->seals must do.
  */
-static int seal_host_file(int fd, uint32_t seals)
+static int seal_host_file(struct inode *i, uint32_t seals)
 {
 	/* The numbers are the host's. Writing through our own descriptor ends with F_SEAL_WRITE. */
-	int err = host_seal(fd, seals & (ABI_F_SEAL_SHRINK | ABI_F_SEAL_GROW | ABI_F_SEAL_WRITE |
-					 ABI_F_SEAL_FUTURE_WRITE));
+	int err =
+	    host_seal(content_of(i)->fd, seals & (ABI_F_SEAL_SHRINK | ABI_F_SEAL_GROW |
+						  ABI_F_SEAL_WRITE | ABI_F_SEAL_FUTURE_WRITE));
 
-	return err == -EINVAL ? 0 : err;
+	if (err != -EINVAL)
+		return err;
+	return (seals & ABI_F_SEAL_WRITE) && atomic_load(&i->shared_maps) ? -EBUSY : 0;
 }
 
 int tmpfs_add_seals(struct file *f, uint32_t seals)
@@ -602,7 +605,7 @@ int tmpfs_add_seals(struct file *f, uint32_t seals)
 	if (c->seals & ABI_F_SEAL_SEAL)
 		err = -EPERM;
 	else if (c->fd >= 0)
-		err = seal_host_file(c->fd, seals);
+		err = seal_host_file(i, seals);
 	if (!err)
 		c->seals |= seals;
 	mutex_unlock(&i->lock);

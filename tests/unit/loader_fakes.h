@@ -22,6 +22,7 @@
 #include "sentry/kernel/lockorder.h"
 #include "sentry/kernel/task.h"
 #include "sentry/kernel/task_block.h"
+#include "sentry/kernel/timer.h"
 #include "sentry/kernel/unsupported.h"
 #include "sentry/loader/loader_internal.h"
 #include "sentry/mm/mm.h"
@@ -192,6 +193,19 @@ uint64_t platform_vdso_code_offset(const struct platform *p)
 {
 	(void)p;
 	return 2 * PAGE_SIZE;
+}
+
+/* Text isn't patched here. */
+uint64_t time_realtime_ns(void)
+{
+	return 0;
+}
+
+int task_add_memop(struct task *t, const struct memop *op)
+{
+	(void)t;
+	(void)op;
+	return -EAGAIN;
 }
 
 static void fake_setup(void)

@@ -22,6 +22,7 @@
 #include "sentry/kernel/lockorder.h"
 #include "sentry/kernel/task.h"
 #include "sentry/kernel/task_block.h"
+#include "sentry/kernel/timer.h"
 #include "sentry/kernel/unsupported.h"
 #include "sentry/mm/mm.h"
 #include "sentry/mm/vma.h"
@@ -80,6 +81,11 @@ void task_wait_add(struct task *t, struct waitqueue *wq, uint32_t mask, struct f
 	(void)wq;
 	(void)mask;
 	(void)pin;
+}
+
+uint64_t time_realtime_ns(void)
+{
+	return 0;
 }
 
 void worker_going_long(void)

@@ -144,8 +144,8 @@ struct inode {
 	uint64_t size, blocks;				/* [i] bytes, 512-byte units */
 	struct abi_timespec atime, mtime, ctime, btime; /* [i] */
 	struct pipe *fifo;				/* [i] of a named fifo, while open */
-	atomic_uint shared_maps; /* [a] shared mappings of files that were opened for writing */
-	void *private;					/* [I] of the file system */
+	atomic_uint shared_maps;   /* [a] shared mappings of files that were opened for writing */
+	void *private;		   /* [I] of the file system */
 	struct list locks;	   /* [i] flock and POSIX locks (vfs/locks.c) */
 	struct waitqueue locks_wq; /* woken when a lock is released */
 	struct list aliases;	   /* [d] its dentries */

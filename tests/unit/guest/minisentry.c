@@ -233,7 +233,8 @@ static void start_program(struct guest *g)
 	struct platform_reply r = {.set_regs = true};
 
 	check(platform_write(g->pt, platform_thread_mm(g->pt), GUEST_BASE, guest_image, size) ==
-	      size);
+		  size ||
+	      the_mini->killing);
 	r.regs.rip = GUEST_BASE;
 	r.regs.rsp = GUEST_STACK + GUEST_STACK_SIZE - 8;
 	r.regs.rdi = (uint64_t)g->program;
@@ -697,7 +698,9 @@ uint32_t mini_kick_all(struct mini *m)
 void mini_run_and_kill(struct mini *m, uint32_t ms)
 {
 	while (!mini_run_for(m, ms)) {
+		m->killing = true;
 		kill_all(m);
 		ms = 5;
 	}
+	m->killing = false;
 }

@@ -49,6 +49,7 @@ struct mini {
 	uint32_t interrupted_waits, sites_told;
 	atomic_uint kicks; /* PEV_KICKED of all guests */
 	bool broken;
+	bool killing; /* its time is over: who is being killed can be found dead at any step */
 };
 
 /* without: FEATURE_BIT()s. Fails the test if the platform can't be made. */

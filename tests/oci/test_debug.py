@@ -42,11 +42,11 @@ def counters_say_what_happened(box):
 
 @test
 def rates_over_an_interval(box):
-    p = started(box, "while kill -0 $$; do :; done &")
+    p = started(box, "cd /; while kill -0 $$; do :; done &")  # cat may still start
     s = stats(box, "--interval=0.5")
     check(0.45 < s["seconds"] < 10, f"seconds: {s['seconds']}")
     check(s["rates"]["call.kill"] > 100, f"calls of kill a second: {s['rates']['call.kill']}")
-    equal(s["rates"]["call.execve"], 0, "calls of execve a second")
+    equal(s["rates"]["call.chdir"], 0, "calls of chdir a second")
     check(set(s["rates"]) == set(s["counters"]), "a rate for each counter")
     contains(box.ok("debug", "--stats", "-i", "0.1", box.id).out, "/s", "text")
     box.ok("kill", box.id, "KILL")

@@ -41,7 +41,7 @@ enum feature_kind {
 	  "speed: mount points of a read-only root are looked for one component at a time")        \
 	X(STATX, "statx", FEATURE_HOST, "4.11", "function: files have no time of birth")           \
 	X(MEMFD_SEAL, "memfd-seal", FEATURE_HOST, "3.17",                                          \
-	  "function: a memory file can be sealed while other processes have it mapped to write")   \
+	  "isolation: memory files are not sealed on the host, only by the sentry's own checks")   \
 	X(MEMFD_FLAGS, "memfd-flags", FEATURE_HOST, "6.3",                                         \
 	  "isolation: memory files of the sentry are not marked as no programs")                   \
 	X(MEMFD_EXEC, "memfd-exec", FEATURE_HOST, "3.19",                                          \

@@ -8,7 +8,6 @@
 #include "sentry/fs/tmpfs/tmpfs.h"
 #include "sentry/kernel/cred.h"
 #include "sentry/kernel/unsupported.h"
-#include "sentry/mm/mm.h"
 #include "sentry/vfs/locks.h"
 #include "sentry/vfs/open.h"
 #include "syscalls/sysfile.h"
@@ -354,10 +353,6 @@ static int64_t fcntl_file(struct task *t, struct file *f, int cmd, uint64_t arg)
 	case ABI_F_GETPIPE_SZ:
 		return pipe_fcntl(f, cmd, arg);
 	case ABI_F_ADD_SEALS:
-		/* The host knows of all mappings; one without seals leaves us the caller's own. */
-		if ((arg & ABI_F_SEAL_WRITE) && tmpfs_get_seals(f) >= 0 &&
-		    mm_writes_shared(t->mm, f))
-			return tmpfs_get_seals(f) & ABI_F_SEAL_SEAL ? -EPERM : -EBUSY;
 		return tmpfs_add_seals(f, (uint32_t)arg);
 	case ABI_F_GET_SEALS:
 		return tmpfs_get_seals(f);

@@ -550,23 +550,6 @@ static struct file *next_shared_file(struct mm *mm, uint64_t *at, uint64_t end)
 	return f;
 }
 
-bool mm_writes_shared(struct mm *mm, const struct file *f)
-{
-	bool found = false;
-
-	mutex_lock(&mm->lock);
-	for (struct vma_pos p = vma_seek(&mm->vmas, 0); !found; p = vma_next(&mm->vmas, p)) {
-		const struct vm_area *a = vma_at(&mm->vmas, p);
-
-		if (!a)
-			break;
-		found = a->v.file && a->v.file->inode == f->inode &&
-			(a->v.flags & ABI_MAP_SHARED) && (a->v.prot & ABI_PROT_WRITE);
-	}
-	mutex_unlock(&mm->lock);
-	return found;
-}
-
 static bool any_locked(struct mm *mm, uint64_t start, uint64_t end)
 {
 	bool locked = false;

@@ -158,8 +158,6 @@ int64_t mm_mremap(struct task *t, uint64_t addr, uint64_t old_size, uint64_t new
 		  uint32_t flags, uint64_t new_addr);
 int64_t mm_brk(struct task *t, uint64_t addr);
 int64_t mm_madvise(struct task *t, uint64_t addr, uint64_t size, int advice);
-/* Whether the file is mapped shared and writable here. */
-bool mm_writes_shared(struct mm *mm, const struct file *f);
 int64_t mm_msync(struct task *t, uint64_t addr, uint64_t size, int flags);
 /* 0 if all of the range is mapped, else -ENOMEM. */
 int64_t mm_check_mapped(struct mm *mm, uint64_t start, uint64_t end);

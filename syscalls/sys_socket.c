@@ -29,6 +29,20 @@ static struct file *get_socket(struct task *t, uint64_t fd, int64_t *ret_err)
 	return NULL;
 }
 
+/* A call on the socket that its first argument names. */
+static int64_t with_socket(struct task *t, const struct sysargs *a,
+			   int64_t (*on)(struct task *t, struct file *f, const struct sysargs *a))
+{
+	int64_t ret;
+	struct file *f = get_socket(t, a->arg[0], &ret);
+
+	if (!f)
+		return ret;
+	ret = on(t, f, a);
+	file_put(f);
+	return ret;
+}
+
 /* The type of a socket to make. inet_error: what the families of networks say. */
 static int socket_type(struct task *t, int family, int type, int protocol, int inet_error)
 {
@@ -204,27 +218,28 @@ static int64_t send_wait(struct task *t, struct file *f, struct uio *u, struct u
 	return *done ? (int64_t)*done : ret;
 }
 
-int64_t sys_sendto(struct task *t, const struct sysargs *a)
+static int64_t on_sendto(struct task *t, struct file *f, const struct sysargs *a)
 {
 	struct abi_msghdr none = {0};
 	struct unix_sock *to = NULL;
 	struct unix_ctl ctl;
 	struct uio u;
 	int64_t ret;
-	struct file *f = get_socket(t, a->arg[0], &ret);
 
-	if (!f)
-		return ret;
 	uio_init_user(&u, t, uaddr(a->arg[1]), a->arg[2]);
 	ret = cmsg_get(t, &none, &ctl);
-	if (a->arg[4])
+	if (!ret && a->arg[4])
 		ret = find_dest(t, f, a->arg[4], abi_int(a->arg[5]), &to);
 	if (!ret)
 		ret = send_wait(t, f, &u, &ctl, to, (uint32_t)a->arg[3]);
 	unix_sock_put(to);
 	unix_ctl_clear(&ctl);
-	file_put(f);
 	return ret;
+}
+
+int64_t sys_sendto(struct task *t, const struct sysargs *a)
+{
+	return with_socket(t, a, on_sendto);
 }
 
 static int64_t send_message(struct task *t, struct file *f, uint64_t va, uint32_t flags)
@@ -251,16 +266,14 @@ static int64_t send_message(struct task *t, struct file *f, uint64_t va, uint32_
 	return ret;
 }
 
+static int64_t on_sendmsg(struct task *t, struct file *f, const struct sysargs *a)
+{
+	return send_message(t, f, a->arg[1], (uint32_t)a->arg[2]);
+}
+
 int64_t sys_sendmsg(struct task *t, const struct sysargs *a)
 {
-	int64_t ret;
-	struct file *f = get_socket(t, a->arg[0], &ret);
-
-	if (!f)
-		return ret;
-	ret = send_message(t, f, a->arg[1], (uint32_t)a->arg[2]);
-	file_put(f);
-	return ret;
+	return with_socket(t, a, on_sendmsg);
 }
 
 /* ---- receiving ---- */
@@ -309,17 +322,14 @@ static int64_t recv_wait(struct task *t, struct file *f, struct uio *u, struct u
 	return *done ? (int64_t)*done : ret;
 }
 
-int64_t sys_recvfrom(struct task *t, const struct sysargs *a)
+static int64_t on_recvfrom(struct task *t, struct file *f, const struct sysargs *a)
 {
 	uint32_t flags = (uint32_t)a->arg[3];
 	struct abi_sockaddr_un from = {0};
 	struct unix_ctl ctl = {0};
 	struct uio u;
 	int64_t ret;
-	struct file *f = get_socket(t, a->arg[0], &ret);
 
-	if (!f)
-		return ret;
 	uio_init_user(&u, t, uaddr(a->arg[1]), a->arg[2]);
 	ret = recv_wait(t, f, &u, &ctl, flags);
 	if (ret >= 0 && (flags & ABI_MSG_TRUNC) && unix_type(f) != ABI_SOCK_STREAM)
@@ -331,8 +341,12 @@ int64_t sys_recvfrom(struct task *t, const struct sysargs *a)
 		ret = err ? err : ret;
 	}
 	unix_ctl_clear(&ctl);
-	file_put(f);
 	return ret;
+}
+
+int64_t sys_recvfrom(struct task *t, const struct sysargs *a)
+{
+	return with_socket(t, a, on_recvfrom);
 }
 
 static int copy_name(struct task *t, struct abi_msghdr *msg, const struct unix_ctl *ctl)
@@ -391,16 +405,14 @@ static int64_t recv_message(struct task *t, struct file *f, uint64_t va, uint32_
 	return ret;
 }
 
+static int64_t on_recvmsg(struct task *t, struct file *f, const struct sysargs *a)
+{
+	return recv_message(t, f, a->arg[1], (uint32_t)a->arg[2]);
+}
+
 int64_t sys_recvmsg(struct task *t, const struct sysargs *a)
 {
-	int64_t ret;
-	struct file *f = get_socket(t, a->arg[0], &ret);
-
-	if (!f)
-		return ret;
-	ret = recv_message(t, f, a->arg[1], (uint32_t)a->arg[2]);
-	file_put(f);
-	return ret;
+	return with_socket(t, a, on_recvmsg);
 }
 
 /* ---- many messages at once ---- */
@@ -445,95 +457,91 @@ static int64_t do_many(struct task *t, struct file *f, const struct sysargs *a, 
 	return *count ? (int64_t)*count : ret;
 }
 
+static int64_t on_sendmmsg(struct task *t, struct file *f, const struct sysargs *a)
+{
+	return do_many(t, f, a, true);
+}
+
 int64_t sys_sendmmsg(struct task *t, const struct sysargs *a)
 {
-	int64_t ret;
-	struct file *f = get_socket(t, a->arg[0], &ret);
+	return with_socket(t, a, on_sendmmsg);
+}
 
-	if (!f)
-		return ret;
-	ret = do_many(t, f, a, true);
-	file_put(f);
-	return ret;
+static int64_t on_recvmmsg(struct task *t, struct file *f, const struct sysargs *a)
+{
+	bool no_time = false;
+	int64_t ret = a->arg[4] ? task_deadline_from_timespec(t, a->arg[4], &no_time) : 0;
+
+	return ret ? ret : do_many(t, f, a, false);
 }
 
 int64_t sys_recvmmsg(struct task *t, const struct sysargs *a)
 {
-	bool no_time = false;
-	int64_t ret;
-	struct file *f = get_socket(t, a->arg[0], &ret);
-
-	if (!f)
-		return ret;
-	ret = a->arg[4] ? task_deadline_from_timespec(t, a->arg[4], &no_time) : 0;
-	if (!ret)
-		ret = do_many(t, f, a, false);
-	file_put(f);
-	return ret;
+	return with_socket(t, a, on_recvmmsg);
 }
 
 /* ---- the rest ---- */
 
-int64_t sys_shutdown(struct task *t, const struct sysargs *a)
+static int64_t on_shutdown(struct task *t, struct file *f, const struct sysargs *a)
 {
-	int64_t ret;
-	struct file *f = get_socket(t, a->arg[0], &ret);
-
-	if (!f)
-		return ret;
-	ret = unix_shutdown(f, abi_int(a->arg[1]));
-	file_put(f);
-	return ret;
+	(void)t;
+	return unix_shutdown(f, abi_int(a->arg[1]));
 }
 
-static int64_t socket_name(struct task *t, const struct sysargs *a, bool peer)
+int64_t sys_shutdown(struct task *t, const struct sysargs *a)
+{
+	return with_socket(t, a, on_shutdown);
+}
+
+static int64_t copy_name_out(struct task *t, struct file *f, const struct sysargs *a, bool peer)
 {
 	struct abi_sockaddr_un addr;
-	int64_t ret;
-	struct file *f = get_socket(t, a->arg[0], &ret);
+	int64_t ret = unix_getname(f, peer, &addr);
 
-	if (!f)
-		return ret;
-	ret = unix_getname(f, peer, &addr);
-	file_put(f);
 	return ret < 0 ? ret : copy_addr_out(t, &addr, (uint32_t)ret, a->arg[1], a->arg[2]);
+}
+
+static int64_t on_getsockname(struct task *t, struct file *f, const struct sysargs *a)
+{
+	return copy_name_out(t, f, a, false);
+}
+
+static int64_t on_getpeername(struct task *t, struct file *f, const struct sysargs *a)
+{
+	return copy_name_out(t, f, a, true);
 }
 
 int64_t sys_getsockname(struct task *t, const struct sysargs *a)
 {
-	return socket_name(t, a, false);
+	return with_socket(t, a, on_getsockname);
 }
 
 int64_t sys_getpeername(struct task *t, const struct sysargs *a)
 {
-	return socket_name(t, a, true);
+	return with_socket(t, a, on_getpeername);
+}
+
+static int64_t on_bind(struct task *t, struct file *f, const struct sysargs *a)
+{
+	struct abi_sockaddr_un addr;
+	int64_t ret = copy_addr_in(t, a->arg[1], abi_int(a->arg[2]), &addr);
+
+	return ret ? ret : unix_bind(t, f, &addr, (uint32_t)a->arg[2]);
 }
 
 int64_t sys_bind(struct task *t, const struct sysargs *a)
 {
-	struct abi_sockaddr_un addr;
-	int64_t ret;
-	struct file *f = get_socket(t, a->arg[0], &ret);
+	return with_socket(t, a, on_bind);
+}
 
-	if (!f)
-		return ret;
-	ret = copy_addr_in(t, a->arg[1], abi_int(a->arg[2]), &addr);
-	if (!ret)
-		ret = unix_bind(t, f, &addr, (uint32_t)a->arg[2]);
-	file_put(f);
-	return ret;
+static int64_t on_listen(struct task *t, struct file *f, const struct sysargs *a)
+{
+	return unix_listen(t, f, abi_int(a->arg[1]));
 }
 
 int64_t sys_listen(struct task *t, const struct sysargs *a)
 {
-	int64_t ret;
-	struct file *f = get_socket(t, a->arg[0], &ret);
-
-	if (!f)
-		return ret;
-	ret = unix_listen(t, f, abi_int(a->arg[1]));
-	file_put(f);
-	return ret;
+	return with_socket(t, a, on_listen);
 }
 
 static int64_t connect_wait(struct task *t, struct file *f, const struct abi_sockaddr_un *addr,
@@ -548,19 +556,17 @@ static int64_t connect_wait(struct task *t, struct file *f, const struct abi_soc
 	return ret == -EAGAIN ? block(t, f, true, 0) : ret;
 }
 
-int64_t sys_connect(struct task *t, const struct sysargs *a)
+static int64_t on_connect(struct task *t, struct file *f, const struct sysargs *a)
 {
 	struct abi_sockaddr_un addr;
-	int64_t ret;
-	struct file *f = get_socket(t, a->arg[0], &ret);
+	int64_t ret = copy_addr_in(t, a->arg[1], abi_int(a->arg[2]), &addr);
 
-	if (!f)
-		return ret;
-	ret = copy_addr_in(t, a->arg[1], abi_int(a->arg[2]), &addr);
-	if (!ret)
-		ret = connect_wait(t, f, &addr, (uint32_t)a->arg[2]);
-	file_put(f);
-	return ret;
+	return ret ? ret : connect_wait(t, f, &addr, (uint32_t)a->arg[2]);
+}
+
+int64_t sys_connect(struct task *t, const struct sysargs *a)
+{
+	return with_socket(t, a, on_connect);
 }
 
 static int64_t accept_wait(struct task *t, struct file *f, uint32_t flags, struct file **ret_file)
@@ -707,14 +713,7 @@ static int64_t get_option(struct task *t, struct file *f, const struct sysargs *
 
 int64_t sys_getsockopt(struct task *t, const struct sysargs *a)
 {
-	int64_t ret;
-	struct file *f = get_socket(t, a->arg[0], &ret);
-
-	if (!f)
-		return ret;
-	ret = get_option(t, f, a);
-	file_put(f);
-	return ret;
+	return with_socket(t, a, get_option);
 }
 
 /* Sizes of buffers are hints, and the others change nothing for a pair of unix sockets. */
@@ -768,12 +767,5 @@ static int64_t set_option(struct task *t, struct file *f, const struct sysargs *
 
 int64_t sys_setsockopt(struct task *t, const struct sysargs *a)
 {
-	int64_t ret;
-	struct file *f = get_socket(t, a->arg[0], &ret);
-
-	if (!f)
-		return ret;
-	ret = set_option(t, f, a);
-	file_put(f);
-	return ret;
+	return with_socket(t, a, set_option);
 }

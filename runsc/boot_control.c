@@ -217,7 +217,7 @@ static int do_patch(struct boot *b, const struct control_request *r)
 {
 	if (r->patch.mode > PATCH_MODE_CHURN)
 		return -EINVAL;
-	return patch_switch(b->kernel->patches, (enum patch_mode)r->patch.mode);
+	return patch_switch(b->kernel, (enum patch_mode)r->patch.mode);
 }
 
 static int serve(struct boot *b, const struct control_request *r, const void *payload, int client,

@@ -120,6 +120,16 @@ static pid_t clone_process(int flags)
 	return (pid_t)syscall(SYS_clone, flags | SIGCHLD, NULL, NULL, tid_address, 0);
 }
 
+/* Who switched them off (--without) knows; anybody else should hear of the weaker wall. */
+static void give_up_user(struct namespaces *n, int err)
+{
+	if (!feature_off(FEATURE_USER_NS))
+		log_warn("user namespaces can't be made (%s): the sandbox has to do without",
+			 errno_text(err));
+	n->user = false;
+	n->clone_flags &= ~CLONE_NEWUSER;
+}
+
 struct error *namespaces_fork(struct namespaces *n, pid_t *ret_pid)
 {
 	struct error *e = enter(n->join), *back;
@@ -134,10 +144,7 @@ struct error *namespaces_fork(struct namespaces *n, pid_t *ret_pid)
 		err = errno;
 	}
 	if (pid < 0 && n->user && geteuid() == 0 && !e) {
-		log_warn("user namespaces can't be made (%s): the sandbox has to do without",
-			 errno_text(err));
-		n->user = false;
-		n->clone_flags &= ~CLONE_NEWUSER;
+		give_up_user(n, err);
 		pid = clone_process(n->clone_flags);
 		err = errno;
 	}

@@ -32,6 +32,7 @@
 struct file;
 struct memop;
 struct mm;
+struct kernel;
 struct patch_cache;
 struct platform_reply;
 struct strbuf;
@@ -46,7 +47,9 @@ void patch_cache_destroy(struct patch_cache *c);
  * back again and again, every few calls (for tests). -EOPNOTSUPP: nothing can be patched.
  */
 enum patch_mode { PATCH_MODE_ON, PATCH_MODE_OFF, PATCH_MODE_CHURN };
-int patch_switch(struct patch_cache *c, enum patch_mode mode);
+int patch_switch(struct kernel *k, enum patch_mode mode);
+/* Whether text can be patched at all: the switches, the processor and the platform allow it. */
+bool patch_possible(const struct kernel *k);
 
 /* ---- the worker's hooks; the task is the caller's ---- */
 

@@ -68,14 +68,6 @@ void patch_cache_destroy(struct patch_cache *c)
 	free(c);
 }
 
-int patch_switch(struct patch_cache *c, enum patch_mode mode)
-{
-	if (!c)
-		return mode == PATCH_MODE_OFF ? 0 : -EOPNOTSUPP;
-	atomic_store(&c->mode, mode);
-	return 0;
-}
-
 /* ---- files ---- */
 
 static bool identify(int fd, struct patch_id *ret)

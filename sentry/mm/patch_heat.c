@@ -7,6 +7,7 @@
  * and without the lead. A process that runs gets the patched text when it goes on calling from
  * there, with the reply to a call. If patching is forced, all of that happens with the first call.
  */
+#include <errno.h>
 #include <stdlib.h>
 
 #include "abi/mman.h"
@@ -105,6 +106,19 @@ static void consider(struct task *t, struct patch_cache *c, struct file *f)
 	patch_file_put(pf);
 }
 
+bool patch_possible(const struct kernel *k)
+{
+	return k->patches && platform_fast_entry(k->platform);
+}
+
+int patch_switch(struct kernel *k, enum patch_mode mode)
+{
+	if (!patch_possible(k))
+		return mode == PATCH_MODE_OFF ? 0 : -EOPNOTSUPP;
+	atomic_store(&k->patches->mode, mode);
+	return 0;
+}
+
 static enum patch_mode mode_of(const struct patch_cache *c)
 {
 	return atomic_load_explicit(&c->mode, memory_order_relaxed);
@@ -117,7 +131,7 @@ void patch_tick(struct task *t)
 	bool patched;
 
 	t->patch.countdown = TICK;
-	if (!c || !platform_fast_entry(t->kernel->platform)) {
+	if (!patch_possible(t->kernel)) {
 		t->patch.countdown = UINT32_MAX;
 		return;
 	}

@@ -144,7 +144,8 @@ class Box:
 
     rootfs_template = None
 
-    def __init__(self):
+    def __init__(self, flags=()):
+        self.flags = list(flags)
         self.dir = tempfile.mkdtemp(prefix="cvisor-oci-")
         os.chmod(self.dir, 0o755)
         self.root = os.path.join(self.dir, "state")
@@ -182,7 +183,7 @@ class Box:
     # -- running
 
     def command(self, *words, flags=()):
-        return [RUNSC, "--root", self.root, *RUNSC_FLAGS, *flags, *words]
+        return [RUNSC, "--root", self.root, *self.flags, *flags, *words]
 
     def runsc(self, *words, flags=(), stdin=b"", timeout=TIMEOUT, cwd=None, **more):
         return self.finish(self.command(*words, flags=flags), stdin, timeout, cwd, **more)

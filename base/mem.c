@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/mem.h"
 
+#include <link.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "base/log.h"
 
@@ -70,4 +72,27 @@ void mem_give_back(void)
 {
 	if (mallctl)
 		mallctl("arena.4096.purge", NULL, NULL, NULL, 0);
+}
+
+#define PAGE 4096ul
+
+/* What is never written holds nothing but the file's bytes. */
+static int drop_segments(struct dl_phdr_info *info, size_t size, void *arg)
+{
+	(void)size;
+	(void)arg;
+	for (int i = 0; i < info->dlpi_phnum; i++) {
+		const ElfW(Phdr) *ph = &info->dlpi_phdr[i];
+		uintptr_t from = (info->dlpi_addr + ph->p_vaddr) & ~(PAGE - 1);
+		uintptr_t to = (info->dlpi_addr + ph->p_vaddr + ph->p_memsz) & ~(PAGE - 1);
+
+		if (ph->p_type == PT_LOAD && !(ph->p_flags & PF_W) && to > from)
+			madvise((void *)from, to - from, MADV_DONTNEED);
+	}
+	return 1; /* not the C library and others, where they are objects of their own */
+}
+
+void mem_drop_image(void)
+{
+	dl_iterate_phdr(drop_segments, NULL);
 }

@@ -19,6 +19,12 @@ char *xasprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* Freed memory that the allocator keeps goes back to the host. Takes a while: after bursts. */
 void mem_give_back(void);
+/*
+ * Unmaps the pages of this program's text and constants: those that are still used come back by a
+ * fault each 64 KiB, from the page cache. For when a process is done with what only its start
+ * needed.
+ */
+void mem_drop_image(void);
 
 #define xnew(type) ((type *)xcalloc(1, sizeof(type)))
 

@@ -248,13 +248,24 @@ static void watch_events(struct boot *b)
 	boot_watch(b, &b->event, b->kernel->event_fd, ABI_POLLIN, event_ready);
 }
 
+/*
+ * The pages of runsc that only the start needed are let go of, once, when the program has had time
+ * to begin. From then on an idle sandbox sleeps for good.
+ */
+#define SETTLE_NS 300000000ull
+
 static void event_loop(struct boot *b)
 {
 	struct kernel *k = b->kernel;
+	bool settled = false;
 
 	while (!atomic_load(&k->ended)) {
-		hostpoll_dispatch(k, -1);
+		hostpoll_dispatch(k, settled ? -1 : (int)(SETTLE_NS / 1000000));
 		workers_run_woken(k);
+		if (!settled && time_monotonic_ns() - b->created_ns >= SETTLE_NS) {
+			settled = true;
+			mem_drop_image();
+		}
 	}
 }
 

@@ -4,7 +4,7 @@ import os
 import sys
 import time
 
-from harness import check, descendants_of, test
+from harness import check, descendants_of, test, wait_dead
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "lib"))
 from hostproc import pss_kib  # noqa: E402
@@ -33,3 +33,5 @@ def idle(box):
     check(used <= BUDGET_KIB, f"{used} KiB, want {BUDGET_KIB} at most")
     out.close()
     box.ok("kill", box.id, "KILL")
+    wait_dead(sentry)
+    box.ok("delete", box.id)

@@ -106,7 +106,8 @@ static void arm_look_locked(struct cpu_itimer *ct, uint64_t used)
 	ct->pause = used == ct->seen ? MIN(ct->pause * 2, LOOK_MAX_NS) : 0;
 	ct->seen = used;
 	ct->pause = MAX(MAX(ct->pause, left / threads), LOOK_MIN_NS);
-	ktimer_arm(ct->tg->kernel, &ct->timer, time_monotonic_ns() + ct->pause);
+	if (!ct->tg->itimers_over)
+		ktimer_arm(ct->tg->kernel, &ct->timer, time_monotonic_ns() + ct->pause);
 }
 
 static void cpu_look(struct ktimer *timer)
@@ -207,6 +208,10 @@ void itimers_cancel(struct thread_group *tg)
 	const struct itimer_value none = {0, 0};
 	struct itimer_value old;
 
+	/* Others may still set the limit of CPU time, even that of a zombie (prlimit(2)). */
+	mutex_lock(&tg->siglock);
+	tg->itimers_over = true;
+	mutex_unlock(&tg->siglock);
 	real_set(tg, &none, &old);
 	if (!tg->cpu_itimers)
 		return;

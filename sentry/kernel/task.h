@@ -273,6 +273,7 @@ struct thread_group {
 	atomic_int host_pid; /* [a] of the host process, for its CPU clocks; 0: none now */
 	atomic_ullong past_utime, past_stime; /* [a] ns, of host processes that it has left */
 	struct cpu_itimer *cpu_itimers;	      /* [s] ITIMER_VIRTUAL, ITIMER_PROF; NULL: never set */
+	bool itimers_over;		      /* [s] it has ended: none is armed any more */
 	uint32_t timer_count;		      /* [s] of posix_timers */
 	int32_t next_timer_id;		      /* [s] timer_create */
 	uint32_t personality;		      /* [s] */

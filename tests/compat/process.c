@@ -562,3 +562,24 @@ TEST(names)
 	OK(prctl(PR_GET_NAME, name));
 	STR_EQ(name, "a-name-that-is-");
 }
+
+/* A limit of CPU time for a process that is a zombie: nothing of it may be left when that goes. */
+TEST(cpu_limit_of_a_zombie)
+{
+	struct rlimit r = {1000, RLIM_INFINITY};
+	siginfo_t si;
+
+	for (int i = 0; i < 300; i++) {
+		pid_t pid = OK(fork());
+
+		if (pid == 0)
+			_exit(0);
+		OK(waitid(P_PID, (id_t)pid, &si, WEXITED | WNOWAIT));
+		r.rlim_cur = i % 2 ? 0 : 1000;
+		OK(prlimit(pid, RLIMIT_CPU, &r, NULL));
+		WAIT_EXIT(pid, 0);
+	}
+	/* Every timer of this process goes by those that were left. */
+	for (int i = 0; i < 300; i++)
+		usleep(100);
+}

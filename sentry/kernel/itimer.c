@@ -20,6 +20,7 @@
 #define NS_PER_SEC  1000000000ull
 #define LOOK_MIN_NS 1000000ull	 /* 1 ms: a tick of the host's accounting */
 #define LOOK_MAX_NS 100000000ull /* 100 ms */
+#define VAIN_NS	    1000000ull	 /* to the next expiry while nobody takes the signal */
 
 enum { CPU_VIRTUAL, CPU_PROF, CPU_LIMIT, CPU_TIMERS };
 
@@ -61,6 +62,8 @@ static void real_expired(struct ktimer *timer)
 	mutex_lock(&tg->siglock);
 	if (tg->itimer_real_interval && tg->itimer_real_deadline)
 		next = next_expiry(tg->itimer_real_deadline, tg->itimer_real_interval, now);
+	if (next != TIME_NEVER && signal_in_vain_locked(tg, ABI_SIGALRM))
+		next = MAX(next, now + VAIN_NS);
 	tg->itimer_real_deadline = next == TIME_NEVER ? 0 : next;
 	if (next != TIME_NEVER)
 		ktimer_arm(tg->kernel, timer, next);

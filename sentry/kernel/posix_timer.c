@@ -4,6 +4,9 @@
  * counts as an overrun in the entry, so that the handler reads it in si_overrun, and
  * timer_getoverrun tells the count of the last signal.
  *
+ * While nobody takes the signal a timer is looked at once in VAIN_NS, however short its interval;
+ * one that sends none (SIGEV_NONE) is never armed: its state follows from the time.
+ *
  * Absolute times on CLOCK_REALTIME are turned into monotonic ones when the timer is set; setting
  * the host's clock later does not move them.
  *
@@ -22,6 +25,8 @@
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/signal.h"
 #include "sentry/kernel/task.h"
+
+#define VAIN_NS 1000000ull
 
 struct posix_timer {
 	struct refcount ref;
@@ -63,19 +68,39 @@ static struct posix_timer *timer_find(struct thread_group *tg, int id)
 	return found;
 }
 
-static void expired(struct ktimer *timer)
+/* The deadline has passed: on to the next one. Returns how many were passed by besides. */
+static uint64_t pass_deadline_locked(struct posix_timer *pt, uint64_t now)
 {
-	struct posix_timer *pt = container_of(timer, struct posix_timer, timer);
-	uint64_t now = time_monotonic_ns(), missed = 0;
+	uint64_t missed = 0;
 
-	mutex_lock(&pt->tg->siglock);
 	if (pt->deadline && pt->interval) {
 		missed = (now - pt->deadline) / pt->interval;
 		pt->deadline += (missed + 1) * pt->interval;
-		ktimer_arm(pt->tg->kernel, timer, pt->deadline);
 	} else {
 		pt->deadline = 0;
 	}
+	return missed;
+}
+
+static void arm_locked(struct posix_timer *pt, uint64_t not_before)
+{
+	if (pt->deadline && pt->notify != ABI_SIGEV_NONE)
+		ktimer_arm(pt->tg->kernel, &pt->timer, MAX(pt->deadline, not_before));
+}
+
+static bool in_vain_locked(const struct posix_timer *pt)
+{
+	return list_linked(&pt->entry.link) || signal_in_vain_locked(pt->tg, pt->entry.info.signo);
+}
+
+static void expired(struct ktimer *timer)
+{
+	struct posix_timer *pt = container_of(timer, struct posix_timer, timer);
+	uint64_t now = time_monotonic_ns(), missed;
+
+	mutex_lock(&pt->tg->siglock);
+	missed = pass_deadline_locked(pt, now);
+	arm_locked(pt, in_vain_locked(pt) ? now + VAIN_NS : 0);
 	if (list_linked(&pt->entry.link))
 		missed++;
 	else
@@ -83,8 +108,7 @@ static void expired(struct ktimer *timer)
 	missed += (uint32_t)pt->entry.info.timer.overrun;
 	pt->entry.info.timer.overrun = (int32_t)MIN(missed, (uint64_t)INT32_MAX);
 	mutex_unlock(&pt->tg->siglock);
-	if (pt->notify != ABI_SIGEV_NONE)
-		signal_send_entry(pt->tg, pt->target, &pt->entry);
+	signal_send_entry(pt->tg, pt->target, &pt->entry);
 }
 
 /* ---- making ---- */
@@ -159,10 +183,12 @@ int posix_timer_create(struct task *t, int clock, const struct abi_sigevent *ev)
 
 /* ---- using ---- */
 
-static void get_locked(const struct posix_timer *pt, struct posix_timer_value *ret)
+static void get_locked(struct posix_timer *pt, struct posix_timer_value *ret)
 {
 	uint64_t now = time_monotonic_ns();
 
+	if (pt->notify == ABI_SIGEV_NONE && pt->deadline && pt->deadline <= now)
+		pass_deadline_locked(pt, now);
 	ret->interval = pt->interval;
 	ret->value = 0;
 	if (pt->deadline)
@@ -203,8 +229,8 @@ int posix_timer_settime(struct thread_group *tg, int id, bool absolute,
 	pt->deadline = v->value ? to_monotonic(pt, absolute, v->value) : 0;
 	pt->interval = v->interval;
 	pt->entry.info.timer.overrun = 0;
-	if (pt->deadline && list_linked(&pt->link))
-		ktimer_arm(tg->kernel, &pt->timer, pt->deadline);
+	if (list_linked(&pt->link))
+		arm_locked(pt, 0);
 	mutex_unlock(&tg->siglock);
 	timer_put(pt);
 	return 0;

@@ -432,6 +432,11 @@ int signal_send_pgrp_locked(struct process_group *pg, int signo, const struct ab
 	return err;
 }
 
+bool signal_in_vain_locked(const struct thread_group *tg, int signo)
+{
+	return (tg->pending.set & SIGBIT(signo)) || ignored_by_action(tg, signo);
+}
+
 bool signal_send_entry(struct thread_group *tg, struct task *t, struct siginfo_entry *entry)
 {
 	bool queued = false;

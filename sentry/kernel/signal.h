@@ -74,6 +74,9 @@ int signal_send_task(struct task *t, int signo, const struct abi_siginfo *info);
 int signal_send_group(struct thread_group *tg, int signo, const struct abi_siginfo *info);
 int signal_send_pgrp_locked(struct process_group *pg, int signo, const struct abi_siginfo *info);
 int signal_send_group_locked(struct thread_group *tg, int signo, const struct abi_siginfo *info);
+/* Whether a timer that sends signo would send it in vain: it is pending still, or ignored. Under
+ * siglock. */
+bool signal_in_vain_locked(const struct thread_group *tg, int signo);
 /* For timers: the entry (preallocated) unless it is queued still; false then. t NULL: the group. */
 bool signal_send_entry(struct thread_group *tg, struct task *t, struct siginfo_entry *entry);
 /* A synchronous fault: delivered even if blocked or ignored (then it kills). */

@@ -201,14 +201,16 @@ void ktimer_cancel(struct kernel *k, struct ktimer *t)
 void timers_expire(struct kernel *k)
 {
 	struct timers *ts = k->timers;
-	uint64_t expirations;
+	uint64_t expirations, now = time_monotonic_ns();
 	ssize_t n = read(ts->fd, &expirations, sizeof(expirations));
 
 	(void)n; /* EAGAIN: somebody re-armed it; what is due is run all the same */
 	mutex_lock(&ts->lock);
 	ts->armed = TIME_NEVER;
 	ts->runner = pthread_self();
-	while (ts->count && ts->heap[0]->deadline <= time_monotonic_ns()) {
+	/* What is armed for a moment from now on waits for the next round: others want this thread.
+	 */
+	while (ts->count && ts->heap[0]->deadline <= now) {
 		struct ktimer *t = ts->heap[0];
 
 		heap_remove(ts, t);

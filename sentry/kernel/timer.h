@@ -27,7 +27,8 @@ void ktimer_arm(struct kernel *k, struct ktimer *t, uint64_t deadline);
 /* Afterwards the function isn't running (unless the caller is the function) and will not run. */
 void ktimer_cancel(struct kernel *k, struct ktimer *t);
 
-/* For the event thread: readable when a deadline has passed; then call timers_expire. */
+/* For the event thread: readable when a deadline has passed; then call timers_expire, which runs
+ * what was due when it was called. */
 int ktimer_host_fd(struct kernel *k);
 void timers_expire(struct kernel *k);
 

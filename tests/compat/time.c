@@ -184,6 +184,60 @@ TEST(posix_timer_overruns)
 	OK(timer_delete(id));
 }
 
+/* A nanosecond's interval, and nobody who takes the signal: the timers of others go on. */
+TEST(shortest_intervals)
+{
+	struct itimerspec its = {{0, 1}, {0, 1}}, now;
+	struct itimerval itv = {{0, 1}, {0, 1}};
+	struct sigevent none = {.sigev_notify = SIGEV_NONE};
+	struct sigevent blocked = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1};
+	struct sigevent ignored = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR2};
+	struct timespec ts = {0, 20000000};
+	timer_t id[3];
+	sigset_t set;
+
+	signal(SIGUSR2, SIG_IGN);
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	sigaddset(&set, SIGALRM);
+	OK(sigprocmask(SIG_BLOCK, &set, NULL));
+	OK(timer_create(CLOCK_MONOTONIC, &none, &id[0]));
+	OK(timer_create(CLOCK_MONOTONIC, &blocked, &id[1]));
+	OK(timer_create(CLOCK_MONOTONIC, &ignored, &id[2]));
+	for (int i = 0; i < 3; i++)
+		OK(timer_settime(id[i], 0, &its, NULL));
+	OK(setitimer(ITIMER_REAL, &itv, NULL));
+	OK(nanosleep(&ts, NULL));
+	OK(timer_gettime(id[0], &now));
+	EQ(now.it_interval.tv_nsec, 1);
+	EQ(now.it_value.tv_sec, 0);
+	CHECK(now.it_value.tv_nsec <= 1);
+	for (int i = 0; i < 3; i++)
+		OK(timer_delete(id[i]));
+}
+
+/* Nothing is armed for it, its value goes on all the same. */
+TEST(posix_timer_none_runs)
+{
+	struct itimerspec its = {{10, 0}, {0, 1000000}}, now;
+	struct sigevent ev = {.sigev_notify = SIGEV_NONE};
+	struct timespec ts = {0, 5000000};
+	timer_t id;
+
+	OK(timer_create(CLOCK_MONOTONIC, &ev, &id));
+	OK(timer_settime(id, 0, &its, NULL));
+	OK(nanosleep(&ts, NULL));
+	OK(timer_gettime(id, &now));
+	CHECK(now.it_value.tv_sec == 9 && now.it_value.tv_nsec > 500000000);
+	its.it_interval.tv_sec = 0;
+	OK(timer_settime(id, 0, &its, NULL));
+	OK(nanosleep(&ts, NULL));
+	OK(timer_gettime(id, &now));
+	EQ(now.it_value.tv_sec, 0);
+	EQ(now.it_value.tv_nsec, 0);
+	OK(timer_delete(id));
+}
+
 TEST(posix_timer_none_and_absolute)
 {
 	struct sigevent ev = {.sigev_notify = SIGEV_NONE};

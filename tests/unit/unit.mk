@@ -28,6 +28,7 @@ PATCH_MM_SRCS := sentry/mm/patch_cache.c sentry/mm/patch_map.c sentry/kernel/wai
 	$(PATCH_SRCS)
 UNIT_loader := $(PATCH_MM_SRCS) sentry/mm/mm.c sentry/mm/vma.c sentry/mm/area.c sentry/loader/elf.c \
 	sentry/loader/script.c sentry/loader/stack.c sentry/loader/creds.c sentry/loader/load.c
+UNIT_timer := sentry/kernel/timer.c
 UNIT_usermem := sentry/mm/usermem.c
 UNIT_mm := $(PATCH_MM_SRCS) sentry/mm/mm.c sentry/mm/vma.c sentry/mm/area.c sentry/mm/map.c sentry/mm/change.c
 UNIT_ldisc := sentry/tty/ldisc.c sentry/tty/ldisc_out.c

@@ -268,6 +268,10 @@ static void op_free(struct mm_op *op)
 		}
 		free(op->saved[i].areas);
 	}
+	if (op->mapped)
+		file_put(op->mapped);
+	if (op->patched)
+		patch_file_put(op->patched);
 	if (op->task)
 		task_put(op->task);
 	free(op);

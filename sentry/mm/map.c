@@ -207,7 +207,7 @@ static int check_limits(struct mm *mm, struct task *t, const struct vm_area *a)
 }
 
 /* Program text that was just mapped. */
-static int use_patched_text(struct task *t, const struct vm_area *a, int fd)
+static int use_patched_text(struct task *t, struct mm_op *op, const struct vm_area *a, int fd)
 {
 	const struct mm_map_args args = {.addr = a->v.start,
 					 .size = a->v.end - a->v.start,
@@ -218,6 +218,10 @@ static int use_patched_text(struct task *t, const struct vm_area *a, int fd)
 	uint32_t count = mm_patches_new_text(t->mm, t, &args, fd, ops);
 	int err = 0;
 
+	if (count) {
+		op->patched = mm_patches_text_at(t->mm, a->v.start)->pf;
+		refcount_get(&op->patched->ref);
+	}
 	for (uint32_t i = 0; i < count && !err; i++)
 		err = task_add_memop(t, &ops[i]);
 	return err;
@@ -239,8 +243,9 @@ static int64_t map_area(struct task *t, struct mm_op *op, const struct vm_area *
 	mm_clear(t->mm, a->v.start, a->v.end);
 	area_get(a);
 	mm_add(t->mm, a);
+	op->mapped = a->v.file ? file_get(a->v.file) : NULL;
 	if (a->v.file && !(a->v.flags & ABI_MAP_SHARED))
-		err = use_patched_text(t, a, fd);
+		err = use_patched_text(t, op, a, fd);
 	return err ? err : (int64_t)a->v.start;
 }
 

@@ -45,6 +45,9 @@ struct mm_op {
 	struct saved_range saved[2];
 	uint32_t saved_count;
 	uint64_t freed_start, freed_end; /* out of bounds for others */
+	/* What the reply hands in descriptors of: others may unmap it before the reply is sent. */
+	struct file *mapped;	    /* reference or NULL */
+	struct patch_file *patched; /* reference or NULL */
 	bool is_brk;
 	uint64_t old_brk;
 };

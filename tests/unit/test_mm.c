@@ -510,6 +510,30 @@ static void test_in_flight(void **state)
 	assert_int_equal(mm_mmap(&other, &a), first);
 }
 
+/*
+ * The descriptor that a reply hands in belongs to its file: another thread that unmaps the area
+ * before the reply is sent must not make that number free for another file.
+ */
+static void test_reply_keeps_file(void **state)
+{
+	struct mm_map_args a = {.addr = BASE,
+				.size = PAGE_SIZE,
+				.prot = ABI_PROT_READ,
+				.flags = ABI_MAP_SHARED | ABI_MAP_FIXED,
+				.file = &files[0]};
+
+	(void)state;
+	assert_int_equal(mm_mmap(&task, &a), BASE);
+	assert_int_equal(last_op.type, MEMOP_MMAP_FD);
+	assert_int_equal(mm_munmap(&other, BASE, PAGE_SIZE), 0);
+	next_call(&other);
+	mm_ops_end(&other);
+	assert_true(refcount_read(&files[0].ref) > 1);
+	next_call(&task);
+	mm_ops_end(&task);
+	assert_int_equal(refcount_read(&files[0].ref), 1);
+}
+
 static void test_mmap_errors(void **state)
 {
 	struct mm_map_args a = {
@@ -694,10 +718,11 @@ static void test_mlock(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    MM_TEST(test_random),     MM_TEST(test_random_dup),	 MM_TEST(test_find),
-	    MM_TEST(test_choose),     MM_TEST(test_in_flight),	 MM_TEST(test_mmap_errors),
-	    MM_TEST(test_limits),     MM_TEST(test_brk),	 MM_TEST(test_fork_advice),
-	    MM_TEST(test_shared_key), MM_TEST(test_count_limit), MM_TEST(test_mlock),
+	    MM_TEST(test_random),      MM_TEST(test_random_dup), MM_TEST(test_find),
+	    MM_TEST(test_choose),      MM_TEST(test_in_flight),	 MM_TEST(test_reply_keeps_file),
+	    MM_TEST(test_mmap_errors), MM_TEST(test_limits),	 MM_TEST(test_brk),
+	    MM_TEST(test_fork_advice), MM_TEST(test_shared_key), MM_TEST(test_count_limit),
+	    MM_TEST(test_mlock),
 	};
 
 	return cmocka_run_group_tests_name("mm", tests, NULL, NULL);

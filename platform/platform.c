@@ -624,17 +624,19 @@ void platform_kick(struct platform_thread *t)
 }
 
 /*
- * One that has not said HELLO: a thread lives and dies with its creator's process; a process is
- * dead for the sentry from now on, and killed when it comes with its token.
+ * One that has not said HELLO: a thread lives and dies with its creator's process. A process is
+ * dead for the sentry from now on, and killed when it comes with its token; but as long as its
+ * creator was not heard of after the order, its clone may still be asked for, and must be let
+ * through: then it is killed at its HELLO, or dead when the creator is heard of.
  */
 static bool kill_unborn_locked(struct platform_thread *t)
 {
-	if (t->state != THREAD_ORDERED) {
-		t->kill_pending = true;
+	if (t->state == THREAD_ORDERED && t->kind == PCLONE_THREAD) {
+		process_kill_locked(t->creator);
 		return false;
 	}
-	if (t->kind == PCLONE_THREAD) {
-		process_kill_locked(t->creator);
+	if (t->state != THREAD_ORDERED || t->ordered_by) {
+		t->kill_pending = true;
 		return false;
 	}
 	thread_dies_locked(t, false);

@@ -286,7 +286,7 @@ static void drop_outstanding_locked(struct platform *p, struct host_process *cre
 
 	list_for_each_safe (t, tmp, &p->outstanding, link)
 		if (t->creator == creator && !born_elsewhere(t))
-			thread_dies_locked(t, !creator->killed);
+			thread_dies_locked(t, !creator->killed && !t->kill_pending);
 }
 
 void process_died_locked(struct platform *p, struct host_process *process)

@@ -338,17 +338,24 @@ static void punish_locked(struct platform *p, const struct seccomp_notif *n, con
 		kill((pid_t)n->pid, SIGKILL);
 }
 
+/* Whether that is a living child of ours. */
+static bool is_living_child(pid_t pid)
+{
+	siginfo_t si = {0};
+
+	return waitid(P_PID, (id_t)pid, &si, WEXITED | WNOHANG | WNOWAIT | __WALL) == 0 &&
+	       si.si_pid == 0;
+}
+
 /*
  * Whether the clone's child really is what was ordered: two clones of one process may have swapped
  * their tokens, and a thread that passes for a process would never be reaped.
  */
 static bool is_what_was_ordered(const struct platform_thread *t, pid_t tid)
 {
-	siginfo_t si;
-
 	if (t->kind == PCLONE_THREAD)
 		return syscall(SYS_tgkill, t->creator->pid, tid, 0) == 0;
-	return waitid(P_PID, (id_t)tid, &si, WEXITED | WNOHANG | WNOWAIT | __WALL) == 0;
+	return is_living_child(tid);
 }
 
 static struct platform_thread *find_token_locked(struct platform *p, uint64_t token)
@@ -445,12 +452,16 @@ void notify_order_copy(struct platform_thread *t)
 	mutex_unlock(&t->lock);
 }
 
+/*
+ * Whether the child was reaped before it was known. Notes of those whose death was told in another
+ * way stay, and the host uses ids again: who is there now is not who died then.
+ */
 static bool died_early(struct platform *p, pid_t pid)
 {
 	for (uint32_t i = 0; i < EARLY_DEAD_MAX; i++)
-		if (pid && p->early_dead[i] == pid) {
+		if (pid > 0 && p->early_dead[i] == pid) {
 			p->early_dead[i] = 0;
-			return true;
+			return !is_living_child(pid);
 		}
 	return false;
 }
@@ -469,8 +480,9 @@ static void settle_clone_locked(struct platform_thread *t, struct platform_threa
 	if (failed && !t->internal) {
 		list_del(&child->link); /* the sentry hears of it, and puts the child */
 		child->state = THREAD_PREPARED;
-	} else if (failed || !child->asked || died_early(t->p, child->tid_hint)) {
-		thread_dies_locked(child, true);
+	} else if (failed || !child->asked || child->kill_pending ||
+		   died_early(t->p, child->tid_hint)) {
+		thread_dies_locked(child, !child->kill_pending);
 	}
 }
 

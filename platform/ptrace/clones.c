@@ -174,6 +174,6 @@ void clone_settle_locked(struct platform_thread *t, const struct platform_event 
 		list_del(&child->link); /* the sentry hears of it, and puts the child */
 		child->state = THREAD_PREPARED;
 	} else {
-		thread_dies_locked(child, true);
+		thread_dies_locked(child, !child->kill_pending);
 	}
 }

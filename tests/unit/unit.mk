@@ -44,6 +44,8 @@ UNIT_platform_zygote := $(UNIT_platform)
 UNIT_platform_ptrace := $(UNIT_platform)
 UNIT_platform_hostile_ptrace := $(UNIT_platform)
 UNIT_platform_zygote_ptrace := $(UNIT_platform)
+UNIT_platform_unborn := $(UNIT_platform)
+UNIT_platform_unborn_ptrace := $(UNIT_platform)
 UNIT_patch := $(PATCH_SRCS)
 UNIT_platform_filter := platform/filter.c
 include tests/unit/guest/guest.mk

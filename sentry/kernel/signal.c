@@ -653,6 +653,7 @@ void signal_thread_gone_locked(struct task *t)
 		t->stopped = true;
 		stop_complete = --tg->stop_count == 0 && !tg->exiting;
 	}
+	tg->queued_count -= sigqueue_drop(&t->pending, ~0ull);
 	if (!tg->exiting)
 		retarget_locked(tg, t, tg->pending.set & ~t->blocked);
 	mutex_unlock(&tg->siglock);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <pthread.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <time.h>
@@ -735,4 +736,36 @@ TEST(sigpipe)
 	close(fd[0]);
 	FAILS(write(fd[1], "x", 1), EPIPE);
 	EQ(seen_count, 1);
+}
+
+static void *ends_when_told(void *arg)
+{
+	char c;
+
+	(void)!read(*(int *)arg, &c, 1);
+	return NULL;
+}
+
+/* What is pending for a thread when it ends doesn't count for its process any more. */
+TEST(signals_pending_for_dead_threads)
+{
+	struct rlimit r = {64, 64};
+	union sigval v = {0};
+	sigset_t set;
+	int fd[2];
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGRTMIN);
+	OK(sigprocmask(SIG_BLOCK, &set, NULL));
+	OK(setrlimit(RLIMIT_SIGPENDING, &r));
+	OK(pipe(fd));
+	for (int i = 0; i < 100; i++) {
+		pthread_t t;
+
+		EQ(pthread_create(&t, NULL, ends_when_told, &fd[0]), 0);
+		EQ(pthread_sigqueue(t, SIGRTMIN, v), 0);
+		EQ(write(fd[1], "x", 1), 1);
+		EQ(pthread_join(t, NULL), 0);
+	}
+	OK(sigqueue(getpid(), SIGRTMIN, v));
 }

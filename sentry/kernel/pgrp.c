@@ -157,20 +157,16 @@ void pgrp_check_orphaned_locked(struct thread_group *tg, const struct thread_gro
 
 /* ---- the calls ---- */
 
-static struct thread_group *find_locked(struct kernel *k, int32_t pid)
-{
-	struct task *t = pid > 0 ? idmap_get(&k->tids, (uint32_t)pid) : NULL;
-
-	return t && t->tg->tgid == pid ? t->tg : NULL;
-}
-
 /* What setpgid(2) refuses; *ret_target is who moves. */
 static int setpgid_check_locked(struct thread_group *me, int32_t pid, int32_t pgid,
 				struct thread_group **ret_target)
 {
-	struct thread_group *tg = pid == me->tgid ? me : find_locked(me->kernel, pid);
+	const struct task *t = pid > 0 ? idmap_get(&me->kernel->tids, (uint32_t)pid) : NULL;
+	struct thread_group *tg = t ? t->tg : NULL;
 
-	if (!tg || tg->zombie || (tg != me && tg->parent != me))
+	if (t && tg->tgid != pid)
+		return -EINVAL;			   /* a thread */
+	if (!tg || (tg != me && tg->parent != me)) /* a child may be a zombie */
 		return -ESRCH;
 	if (tg != me) {
 		if (tg->pgrp->session != me->pgrp->session)

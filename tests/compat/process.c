@@ -371,6 +371,48 @@ TEST(process_groups)
 	EQ(getpgid(0), getpgrp());
 }
 
+/* A zombie is still a child, and its group still a group (a shell whose first job was quick). */
+TEST(setpgid_of_a_zombie)
+{
+	pid_t pid = OK(fork()), second;
+	siginfo_t si;
+	int fd[2];
+
+	if (pid == 0)
+		_exit(0);
+	OK(waitid(P_PID, (id_t)pid, &si, WEXITED | WNOWAIT));
+	OK(setpgid(pid, pid));
+	EQ(getpgid(pid), pid);
+	OK(pipe(fd));
+	second = OK(fork());
+	if (second == 0) {
+		char c;
+
+		close(fd[1]);
+		_exit(read(fd[0], &c, 1) == 0 && getpgrp() == pid ? 0 : 1);
+	}
+	OK(setpgid(second, pid));
+	close(fd[1]);
+	WAIT_EXIT(second, 0);
+	WAIT_EXIT(pid, 0);
+	FAILS(setpgid(pid, pid), ESRCH);
+}
+
+static void *moves_itself(void *arg)
+{
+	(void)arg;
+	FAILS(setpgid((pid_t)syscall(SYS_gettid), 0), EINVAL);
+	return NULL;
+}
+
+TEST(setpgid_of_a_thread)
+{
+	pthread_t t;
+
+	EQ(pthread_create(&t, NULL, moves_itself, NULL), 0);
+	EQ(pthread_join(t, NULL), 0);
+}
+
 TEST(sessions)
 {
 	pid_t pid = OK(fork());

@@ -314,7 +314,8 @@ void platform_get_stats(struct platform *p, struct platform_stats *ret_stats);
  * Waits for the next event. One thread at a time (the sentry's leader), on a pinned platform always
  * the same one. The caller owns the event's
  * thread. 0; -EINTR after platform_interrupt; -ENOTCONN when the platform is broken. Calls back
- * (dead); hold no lock that the callback takes.
+ * (dead), and goes on waiting; a callback with something for the caller to do interrupts it. Hold
+ * no lock that the callback takes.
  */
 int platform_next(struct platform *p, struct platform_event *ret_event);
 /* platform_next must always be called by the same thread: the first that called it. */

@@ -656,6 +656,21 @@ static void give_back_after_burst(struct kernel *k)
 		mem_give_back();
 }
 
+/*
+ * A dead thread's task has been queued or woken. The leader is told of deaths inside of
+ * platform_next, which would go on to wait for the next event:
+ *
+ *	leader				others
+ *	platform_next: dead
+ *	  queues the task, for itself	all idle: nobody wakes them
+ *	  waits for an event		the task's parent waits for its end
+ */
+static void come_back_to_queue(struct kernel *k)
+{
+	if (leading == k)
+		platform_interrupt(k->platform);
+}
+
 static void platform_thread_dead(void *cookie, struct platform_thread *pt, bool killed_by_host)
 {
 	struct task *t = cookie;
@@ -685,6 +700,7 @@ static void platform_thread_dead(void *cookie, struct platform_thread *pt, bool 
 		else
 			task_wake(t);
 	}
+	come_back_to_queue(k);
 	task_put(t);
 }
 

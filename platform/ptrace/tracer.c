@@ -456,9 +456,10 @@ static void returns(struct platform *p, struct tracee *e)
 	mutex_lock(&p->lock);
 	clone_settle_locked(t, NULL);
 	mutex_unlock(&p->lock);
-	tracee_to_guest(e);
+	/* First the trap, then the way on: not one instruction of the guest lies between. */
 	if (e->kick)
-		tracee_kick(e);
+		ptrace(PTRACE_INTERRUPT, e->tid, NULL, NULL);
+	tracee_to_guest(e);
 }
 
 static bool clone_ordered(struct platform *p, struct tracee *e)

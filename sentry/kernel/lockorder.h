@@ -15,8 +15,8 @@
  *	          RANK_DCACHE	dentry cache: a bucket
  *	            RANK_DENTRY	a dentry's name, parent and mounts; an inode's dentries
  *	              RANK_FILEMAP	a host file's mapped chunks
- *	              RANK_EPOLL_NEST	adding an epoll instance to another
  *	              RANK_EPOLL	epoll instance
+ *	              RANK_EPOLL_NEST	which epoll instance watches which
  *	              RANK_EPITEMS	who watches a file through epoll
  *	              RANK_OBJECT	pipe, tty, eventfd, ...: one object's state
  *	                RANK_SIGNAL	thread_group.siglock
@@ -43,8 +43,8 @@
 	X(DCACHE, 41)                                                                              \
 	X(DENTRY, 42)                                                                              \
 	X(FILEMAP, 45)                                                                             \
-	X(EPOLL_NEST, 48)                                                                          \
 	X(EPOLL, 50)                                                                               \
+	X(EPOLL_NEST, 51)                                                                          \
 	X(EPITEMS, 52)                                                                             \
 	X(OBJECT, 55)                                                                              \
 	X(SIGNAL, 60)                                                                              \

@@ -11,7 +11,7 @@
  * that, and puts a level-triggered item back at the tail. So a level-triggered item leaves the list
  * when somebody finds it not ready, an edge-triggered one when it is reported. An item is off the
  * list while its file is asked; if the file's queue is woken meanwhile it comes back, and nothing
- *is lost:
+ * is lost:
  *
  *	collector			waker
  *	takes the item off
@@ -26,13 +26,15 @@
  * counted, and hold the instance's memory.
  *
  *	RANK_EPOLL	epoll.lock: items, their events
+ *	  RANK_EPOLL_NEST vfs.epoll_nest_lock: which instance watches which
  *	  RANK_EPITEMS	file.epitems, a lock by address of the file
  *	  RANK_WAITQ	the queues of files; under it, in a wake-up:
  *	    RANK_EPOLL_READY	ready list
  *	    RANK_WAITQ (nested)	epoll's own queue
  *
- * Instances may watch instances, up to NEST_MAX deep and without cycles. Adding one to another is
- * checked under vfs.epoll_nest_lock, so that two additions can't close a cycle together.
+ * Instances may watch instances, without cycles and with chains of at most NEST_MAX links, since
+ * wake-ups and polls go along a chain by recursion. A link is checked and made under
+ * vfs.epoll_nest_lock at once, so that two additions can't make together what neither may alone.
  */
 #include "sentry/vfs/epoll.h"
 
@@ -43,7 +45,7 @@
 #include "sentry/vfs/vfs_internal.h"
 
 #define BUCKETS_FIRST 16
-#define NEST_MAX      5
+#define NEST_MAX      4		/* links in a chain of instances */
 #define ITEMS_MAX     (1 << 20) /* in the whole sandbox: fs.epoll.max_user_watches */
 
 #define ALWAYS	(ABI_POLLERR | ABI_POLLHUP)
@@ -63,6 +65,10 @@ struct epoll {
 	struct list ready;	 /* ready_lock: epitem.ready_link */
 	uint32_t ready_count;	 /* ready_lock */
 	struct waitqueue wq;
+	struct list inners; /* nest lock: epitem.inner_link, of the instances it watches */
+	struct list outers; /* nest lock: epitem.outer_link, in those that watch it */
+	uint64_t walk;	    /* nest lock: the last walk that came by, */
+	int walk_found;	    /* and what it found */
 };
 
 /* An item's place on one queue. */
@@ -84,6 +90,8 @@ struct epitem {
 	struct epwait *waits;	  /* ep->lock */
 	struct list file_link;	  /* the file's epitem lock */
 	struct list ready_link;	  /* ready_lock */
+	struct list inner_link;	  /* nest lock; linked if it watches an instance */
+	struct list outer_link;	  /* nest lock; likewise */
 };
 
 struct item_table {
@@ -178,6 +186,59 @@ static bool item_woken(struct wait_entry *e, uint32_t events)
 	return true;
 }
 
+/* ---- nesting ---- */
+
+/*
+ * The links of the longest chain from `ep` inwards, or outwards; more than NEST_MAX if it comes by
+ * `avoid`. The nest lock is held. Each instance is looked at once a walk.
+ */
+static int chain_length(struct epoll *ep, bool inwards, const struct epoll *avoid, uint64_t walk)
+{
+	const struct epitem *item;
+	int longest = -1;
+
+	if (ep == avoid)
+		return NEST_MAX + 1;
+	if (ep->walk == walk)
+		return ep->walk_found;
+	if (inwards)
+		list_for_each (item, &ep->inners, inner_link)
+			longest =
+			    MAX(longest, chain_length(item->file->private, true, avoid, walk));
+	else
+		list_for_each (item, &ep->outers, outer_link)
+			longest = MAX(longest, chain_length(item->ep, false, avoid, walk));
+	ep->walk = walk;
+	ep->walk_found = longest + 1;
+	return ep->walk_found;
+}
+
+/* Notes that the item's instance watches another one: false if that makes too long a chain. */
+static bool link_nested(struct epoll *ep, struct epitem *item)
+{
+	struct vfs *v = ep->vfs;
+	struct epoll *inner = item->file->private;
+	int length;
+
+	mutex_lock(&v->epoll_nest_lock);
+	length = 1 + chain_length(inner, true, ep, ++v->epoll_walks);
+	length += chain_length(ep, false, NULL, ++v->epoll_walks);
+	if (length <= NEST_MAX) {
+		list_add_tail(&ep->inners, &item->inner_link);
+		list_add_tail(&inner->outers, &item->outer_link);
+	}
+	mutex_unlock(&v->epoll_nest_lock);
+	return length <= NEST_MAX;
+}
+
+static void unlink_nested(struct vfs *v, struct epitem *item)
+{
+	mutex_lock(&v->epoll_nest_lock);
+	list_del(&item->inner_link);
+	list_del(&item->outer_link);
+	mutex_unlock(&v->epoll_nest_lock);
+}
+
 /* ---- items ---- */
 
 static struct epitem **bucket_of(struct epoll *ep, int fd)
@@ -253,6 +314,8 @@ static void kill_item(struct epoll *ep, struct epitem *item)
 	mutex_lock(lock);
 	list_del(&item->file_link);
 	mutex_unlock(lock);
+	if (is_epoll(item->file))
+		unlink_nested(ep->vfs, item);
 	remove_waits(item);
 	ready_remove(ep, item);
 	item_put(item);
@@ -281,13 +344,18 @@ static int add_item(struct epoll *ep, int fd, struct file *f, const struct abi_e
 		grow(ep);
 	item = xnew(struct epitem);
 	refcount_init(&item->ref);
-	refcount_get(&ep->ref);
 	item->ep = ep;
 	item->file = f;
 	item->fd = fd;
 	item->data = event->data;
 	atomic_init(&item->events, event->events | ALWAYS);
 	list_init(&item->ready_link);
+	if (is_epoll(f) && !link_nested(ep, item)) {
+		atomic_fetch_sub(&ep->vfs->epoll_items, 1);
+		free(item);
+		return -ELOOP;
+	}
+	refcount_get(&ep->ref);
 	bucket = bucket_of(ep, fd);
 	item->hash_next = *bucket;
 	*bucket = item;
@@ -308,30 +376,6 @@ static int modify_item(struct epoll *ep, struct epitem *item, const struct abi_e
 	atomic_store(&item->events, event->events | ALWAYS);
 	look_at(ep, item, NULL);
 	return 0;
-}
-
-/* ---- nesting ---- */
-
-/*
- * How deep the instances below `f` go, or -ELOOP if `ep` is among them. The nest lock is held; the
- * locks of the instances are taken outer before inner.
- */
-static int depth_below(const struct epoll *ep, struct file *f, int depth)
-{
-	struct epoll *inner = f->private;
-	int deepest = depth;
-
-	if (inner == ep || depth > NEST_MAX)
-		return -ELOOP;
-	mutex_lock_nested(&inner->lock);
-	for (uint32_t b = 0; b < inner->bucket_count && deepest >= 0; b++)
-		for (struct epitem *i = inner->buckets[b]; i && deepest >= 0; i = i->hash_next) {
-			int d = is_epoll(i->file) ? depth_below(ep, i->file, depth + 1) : depth;
-
-			deepest = d < 0 ? d : MAX(d, deepest);
-		}
-	mutex_unlock(&inner->lock);
-	return deepest;
 }
 
 static int check_exclusive(const struct abi_epoll_event *event, const struct file *target)
@@ -365,7 +409,6 @@ int epoll_ctl_file(struct file *epf, int op, int fd, struct file *target,
 		   const struct abi_epoll_event *event)
 {
 	struct epoll *ep = epf->private;
-	bool nests = op == ABI_EPOLL_CTL_ADD && is_epoll(target);
 	int err = 0;
 
 	if (!is_epoll(epf) || target == epf)
@@ -377,17 +420,9 @@ int epoll_ctl_file(struct file *epf, int op, int fd, struct file *target,
 		err = check_exclusive(event, target);
 	if (err)
 		return err;
-	if (nests) {
-		mutex_lock(&ep->vfs->epoll_nest_lock);
-		err = depth_below(ep, target, 1);
-	}
-	if (err >= 0) {
-		mutex_lock(&ep->lock);
-		err = ctl_locked(ep, op, fd, target, event);
-		mutex_unlock(&ep->lock);
-	}
-	if (nests)
-		mutex_unlock(&ep->vfs->epoll_nest_lock);
+	mutex_lock(&ep->lock);
+	err = ctl_locked(ep, op, fd, target, event);
+	mutex_unlock(&ep->lock);
 	return err;
 }
 
@@ -500,6 +535,8 @@ int epoll_new(struct task *t, uint32_t flags, struct file **ret)
 	mutex_init(&ep->lock, RANK_EPOLL);
 	mutex_init(&ep->ready_lock, RANK_EPOLL_READY);
 	list_init(&ep->ready);
+	list_init(&ep->inners);
+	list_init(&ep->outers);
 	waitqueue_init(&ep->wq);
 	ep->bucket_count = BUCKETS_FIRST;
 	ep->buckets = xcalloc(ep->bucket_count, sizeof(*ep->buckets));

@@ -80,6 +80,7 @@ struct vfs {
 	struct mount *root_mount; /* [M] the first; borrowed */
 
 	struct mutex epoll_nest_lock; /* RANK_EPOLL_NEST */
+	uint64_t epoll_walks;	      /* epoll_nest_lock: walks along chains of instances */
 	struct mutex types_lock;      /* RANK_LEAF */
 	struct vfs_fs_entry *types;   /* types_lock */
 	atomic_ullong last_dev;	      /* [a] */

@@ -323,6 +323,32 @@ TEST(epoll_nested)
 	WAIT_EXIT(pid, 0);
 }
 
+/* However a chain of instances is put together, it has four links at most. */
+TEST(epoll_nested_chain)
+{
+	struct epoll_event e = {.events = EPOLLIN};
+	uint64_t one = 1;
+	int eps[12], ev = OK(eventfd(0, 0));
+
+	for (int i = 0; i < 12; i++)
+		eps[i] = OK(epoll_create1(0));
+	for (int i = 0; i < 4; i++)
+		OK(epoll_ctl(eps[i], EPOLL_CTL_ADD, eps[i + 1], &e));
+	FAILS(epoll_ctl(eps[4], EPOLL_CTL_ADD, eps[5], &e), ELOOP);
+	FAILS(epoll_ctl(eps[4], EPOLL_CTL_ADD, eps[0], &e), ELOOP);
+	for (int i = 11; i > 7; i--)
+		OK(epoll_ctl(eps[i - 1], EPOLL_CTL_ADD, eps[i], &e));
+	FAILS(epoll_ctl(eps[6], EPOLL_CTL_ADD, eps[7], &e), ELOOP);
+	/* What left a chain doesn't count. */
+	OK(epoll_ctl(eps[0], EPOLL_CTL_DEL, eps[1], &e));
+	OK(epoll_ctl(eps[4], EPOLL_CTL_ADD, eps[5], &e));
+	OK(close(eps[5]));
+	OK(epoll_ctl(eps[0], EPOLL_CTL_ADD, eps[1], &e));
+	OK(epoll_ctl(eps[4], EPOLL_CTL_ADD, ev, &e));
+	OK(write(ev, &one, 8));
+	EQ(epoll_wait(eps[0], &e, 1, 1000), 1);
+}
+
 TEST(epoll_many)
 {
 	int ep = OK(epoll_create1(0));

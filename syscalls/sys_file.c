@@ -324,12 +324,33 @@ static int64_t pipe_fcntl(struct file *f, int cmd, uint64_t arg)
 				       : pipe_set_size(p, (uint32_t)MIN(arg, (uint64_t)UINT32_MAX));
 }
 
-static int64_t fcntl_file(struct task *t, struct file *f, int cmd, uint64_t arg)
+/*
+ * A POSIX lock ends with any close of its file. One that another thread closed meanwhile has found
+ * nothing to end, so the lock is given up here.
+ */
+static int64_t posix_lock(struct task *t, struct file *f, int fd, int cmd, uint64_t arg)
+{
+	int64_t ret = locks_fcntl(t, f, cmd, uaddr(arg));
+	struct file *now;
+
+	if (ret)
+		return ret;
+	now = fd_get(t, fd);
+	if (now)
+		file_put(now);
+	if (now == f)
+		return 0;
+	locks_files_closed(f->inode, t->files);
+	return -EBADF;
+}
+
+static int64_t fcntl_file(struct task *t, struct file *f, int fd, int cmd, uint64_t arg)
 {
 	switch (cmd) {
-	case ABI_F_GETLK:
 	case ABI_F_SETLK:
 	case ABI_F_SETLKW:
+		return posix_lock(t, f, fd, cmd, arg);
+	case ABI_F_GETLK:
 	case ABI_F_OFD_GETLK:
 	case ABI_F_OFD_SETLK:
 	case ABI_F_OFD_SETLKW:
@@ -406,7 +427,7 @@ static int64_t fcntl_any(struct task *t, struct file *f, int fd, int cmd, uint64
 	case ABI_F_DUPFD_QUERY:
 		return dupfd_query(t, f, abi_int(arg));
 	default:
-		return f->flags & ABI_O_PATH ? -EBADF : fcntl_file(t, f, cmd, arg);
+		return f->flags & ABI_O_PATH ? -EBADF : fcntl_file(t, f, fd, cmd, arg);
 	}
 }
 

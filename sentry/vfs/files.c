@@ -12,6 +12,7 @@
 #include "base/idmap.h"
 #include "base/mem.h"
 #include "sentry/kernel/task.h"
+#include "sentry/vfs/locks.h"
 #include "sentry/vfs/vfs_internal.h"
 
 #define CLOEXEC_BIT ((uintptr_t)1)

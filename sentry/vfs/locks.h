@@ -8,6 +8,8 @@
 
 /* F_GETLK, F_SETLK, F_SETLKW and their OFD forms; a result or a verdict. */
 int64_t locks_fcntl(struct task *t, struct file *f, int cmd, uaddr_t va);
+/* A file of the inode was closed: the POSIX locks that its descriptor table `owner` holds end. */
+void locks_files_closed(struct inode *i, const void *owner);
 /* flock(2); operation is ABI_LOCK_*. */
 int64_t locks_flock(struct task *t, struct file *f, int operation);
 

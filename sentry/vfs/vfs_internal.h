@@ -195,7 +195,6 @@ int inode_drop_suid(struct inode *i, const struct cred *c);
 
 /* ---- files ---- */
 void locks_file_released(struct file *f);
-void locks_files_closed(struct inode *i, const void *owner);
 void epoll_file_released(struct file *f);
 uint64_t task_rlimit(struct task *t, unsigned which);
 

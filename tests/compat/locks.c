@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* flock and fcntl locks: conflicts, ranges, waiting, deadlock, ends. */
+#include <pthread.h>
+#include <stdatomic.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 
@@ -153,6 +155,39 @@ TEST(record_goes_with_any_close)
 	OK(close(b));
 	fl = seen_by_another(a, F_WRLCK, 0, 0);
 	EQ(fl.l_type, F_UNLCK);
+}
+
+static atomic_bool locker_ends;
+
+static void *lock_always(void *fd)
+{
+	while (!locker_ends)
+		lock((int)(intptr_t)fd, F_SETLK, F_WRLCK, 0, 1);
+	return NULL;
+}
+
+/* A lock that is made while another thread closes the descriptor doesn't outlive it. */
+TEST(record_meets_a_close)
+{
+	int stays = OK(open("g", O_RDWR | O_CREAT, 0644)), fd = 50;
+	pthread_t threads[6];
+
+	for (int i = 0; i < 6; i++)
+		EQ(pthread_create(&threads[i], NULL, lock_always, (void *)(intptr_t)fd), 0);
+	for (int round = 0; round < 2000; round++) {
+		int f = OK(open("f", O_RDWR | O_CREAT, 0644));
+
+		EQ(dup2(f, fd), fd);
+		OK(close(f));
+		OK(unlink("f"));
+		OK(close(fd));
+		EQ(dup2(stays, fd), fd);
+		OK(close(fd));
+	}
+	locker_ends = true;
+	for (int i = 0; i < 6; i++)
+		EQ(pthread_join(threads[i], NULL), 0);
+	EQ(seen_by_another(stays, F_WRLCK, 0, 0).l_type, F_UNLCK);
 }
 
 TEST(record_waits_and_is_interrupted)

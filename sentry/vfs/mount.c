@@ -183,6 +183,8 @@ static int attach(struct vfs *v, struct mount *m, const struct path *where)
 	dcache_pin_path(where->dentry);
 	mutex_lock(&v->mount_lock);
 	ret = v->mount_count >= MOUNTS_MAX ? -ENOSPC : 0;
+	if (!ret && !where->mount->attached)
+		ret = -EINVAL;
 	if (!ret && dentry_is_deleted(where->dentry))
 		ret = -ENOENT;
 	if (!ret)
@@ -317,44 +319,7 @@ int vfs_remount(const struct path *p, uint32_t flags)
 	return 0;
 }
 
-int vfs_move_mount(struct kernel *k, const struct path *from, const struct path *where)
-{
-	struct vfs *v = k->vfs;
-	struct mount *m = from->mount;
-	struct path old, up;
-	int ret = 0;
-
-	if (from->dentry != m->root || is_dir(m->root) != is_dir(where->dentry))
-		return -EINVAL;
-	/* Not into itself. */
-	up = *where;
-	path_get(&up);
-	do {
-		struct path here = up;
-		bool more = here.mount != m && mount_up(here.mount, &up);
-
-		if (here.mount == m)
-			ret = -ELOOP;
-		path_put(&here);
-		if (!more)
-			break;
-	} while (!ret);
-	if (ret)
-		return ret;
-	dcache_pin_path(where->dentry);
-	mutex_lock(&v->mount_lock);
-	if (!m->attached || !m->parent) {
-		mutex_unlock(&v->mount_lock);
-		return -EINVAL;
-	}
-	detach_locked(v, m, &old);
-	attach_locked(v, m, where);
-	mutex_unlock(&v->mount_lock);
-	path_put(&old);
-	return 0;
-}
-
-/* ---- taking away ---- */
+/* ---- below a mount ---- */
 
 static bool mount_is_below(const struct mount *m, const struct mount *ancestor)
 {
@@ -377,6 +342,61 @@ static struct mount **collect_locked(struct vfs *v, struct mount *m, uint32_t *r
 	*ret_count = n;
 	return all;
 }
+
+/* ---- moving ---- */
+
+/*
+ * Whether m may go to `where`. Under mount_lock, since two mounts that are moved into each other at
+ * once must not become each other's parents.
+ */
+static int check_move(const struct vfs *v, const struct mount *m, const struct path *where)
+{
+	assert_held(&v->mount_lock);
+	if (!m->attached || !m->parent || !where->mount->attached)
+		return -EINVAL;
+	if (dentry_is_deleted(where->dentry))
+		return -ENOENT;
+	return mount_is_below(where->mount, m) ? -ELOOP : 0;
+}
+
+/* m is the last of v->mounts: what is mounted below it goes behind it again. */
+static void children_behind_locked(struct vfs *v, struct mount *m)
+{
+	uint32_t count;
+	struct mount **all = collect_locked(v, m, &count);
+
+	while (count--)
+		if (all[count] != m) {
+			list_del(&all[count]->link);
+			list_add_tail(&v->mounts, &all[count]->link);
+		}
+	free(all);
+}
+
+int vfs_move_mount(struct kernel *k, const struct path *from, const struct path *where)
+{
+	struct vfs *v = k->vfs;
+	struct mount *m = from->mount;
+	struct path old;
+	int ret;
+
+	if (from->dentry != m->root || is_dir(m->root) != is_dir(where->dentry))
+		return -EINVAL;
+	dcache_pin_path(where->dentry);
+	mutex_lock(&v->mount_lock);
+	ret = check_move(v, m, where);
+	if (!ret) {
+		detach_locked(v, m, &old);
+		attach_locked(v, m, where);
+		children_behind_locked(v, m);
+	}
+	mutex_unlock(&v->mount_lock);
+	if (!ret)
+		path_put(&old);
+	return ret;
+}
+
+/* ---- taking away ---- */
 
 int vfs_umount(struct kernel *k, struct mount *m, bool detach)
 {

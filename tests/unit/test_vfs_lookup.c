@@ -327,6 +327,63 @@ static void bind_mounts(void **state)
 	assert_int_equal(fake_lookup(T, "a/sub/f", 0), 0);
 }
 
+static int move_mount(const char *from_name, const char *to_name)
+{
+	struct path from, to;
+	int ret;
+
+	assert_int_equal(vfs_lookup(T, ABI_AT_FDCWD, from_name, 0, &from, NULL), 0);
+	assert_int_equal(vfs_lookup(T, ABI_AT_FDCWD, to_name, 0, &to, NULL), 0);
+	ret = vfs_move_mount(&F->kernel, &from, &to);
+	path_put(&from);
+	path_put(&to);
+	return ret;
+}
+
+static void mount_at(const char *name)
+{
+	struct super_block *sb = another_tmpfs();
+	struct path to;
+
+	assert_int_equal(mkdir_at(name), 0);
+	assert_int_equal(vfs_lookup(T, ABI_AT_FDCWD, name, 0, &to, NULL), 0);
+	assert_int_equal(vfs_mount(&F->kernel, &to, sb, sb->root, 0, "x"), 0);
+	super_put(sb);
+	path_put(&to);
+}
+
+static void moved_mounts(void **state)
+{
+	struct path from, to;
+
+	(void)state;
+	mount_at("a");
+	mount_at("a/b");
+	mount_at("a/b/c");
+	fake_make(T, "a/b/c/f", "x");
+	assert_int_equal(mkdir_at("new"), 0);
+	assert_int_equal(mkdir_at("copy"), 0);
+	assert_int_equal(mkdir_at("a/b/c/d"), 0);
+	assert_int_equal(move_mount("a", "a/b/c/d"), -ELOOP);
+	assert_int_equal(move_mount("a", "new"), 0);
+	assert_int_equal(fake_lookup(T, "a/b", 0), -ENOENT);
+	assert_int_equal(fake_lookup(T, "new/b/c/f", 0), 0);
+	/* Copies find what is below what was moved. */
+	assert_int_equal(vfs_lookup(T, ABI_AT_FDCWD, "new", 0, &from, NULL), 0);
+	assert_int_equal(vfs_lookup(T, ABI_AT_FDCWD, "copy", 0, &to, NULL), 0);
+	assert_int_equal(vfs_bind(&F->kernel, &from, &to, 0, true), 0);
+	path_put(&to);
+	assert_int_equal(fake_lookup(T, "copy/b/c/f", 0), 0);
+	/* Nothing is mounted on what was taken away. */
+	assert_int_equal(vfs_lookup(T, ABI_AT_FDCWD, "copy", 0, &to, NULL), 0);
+	assert_int_equal(vfs_umount(&F->kernel, to.mount, true), 0);
+	assert_int_equal(vfs_bind(&F->kernel, &from, &to, 0, false), -EINVAL);
+	path_put(&from);
+	path_put(&to);
+	assert_int_equal(fake_lookup(T, "copy/b", 0), -ENOENT);
+	assert_int_equal(fake_lookup(T, "new/b/c/f", 0), 0);
+}
+
 static void descriptors(void **state)
 {
 	struct file *f = fake_open(T, "f", ABI_O_CREAT | ABI_O_RDWR), *g;
@@ -365,6 +422,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(permissions, setup, teardown),
 	    cmocka_unit_test_setup_teardown(mounts, setup, teardown),
 	    cmocka_unit_test_setup_teardown(bind_mounts, setup, teardown),
+	    cmocka_unit_test_setup_teardown(moved_mounts, setup, teardown),
 	    cmocka_unit_test_setup_teardown(descriptors, setup, teardown),
 	};
 

@@ -13,7 +13,7 @@
 #include "syscalls/sysfile.h"
 
 #define FDS_ON_STACK	32
-#define SELECT_FDS_MAX	(1 << 20)
+#define POLL_FDS_MAX	(1 << 20)
 #define SELECT_ON_STACK 16 /* words a set: 1024 descriptors */
 #define WORD_BITS	64
 #define ALWAYS		(ABI_POLLERR | ABI_POLLHUP)
@@ -144,7 +144,7 @@ static int64_t do_poll(struct task *t, uint64_t va, uint32_t count, bool zero, i
 	struct abi_pollfd few[FDS_ON_STACK], *fds = few;
 	int64_t ret;
 
-	if (count > task_rlimit(t, ABI_RLIMIT_NOFILE) || count > SELECT_FDS_MAX)
+	if (count > task_rlimit(t, ABI_RLIMIT_NOFILE) || count > POLL_FDS_MAX)
 		return -EINVAL;
 	if (count > FDS_ON_STACK)
 		fds = xmalloc(count * sizeof(*fds));
@@ -278,7 +278,8 @@ static int64_t do_select(struct task *t, const struct sysargs *a, bool zero)
 
 	if (n < 0)
 		return -EINVAL;
-	s.count = (uint32_t)MIN(n, SELECT_FDS_MAX);
+	/* Programs pass the most they may open with sets for fewer: no more is looked at. */
+	s.count = MIN((uint32_t)n, files_size(t->files));
 	s.words = (s.count + WORD_BITS - 1) / WORD_BITS;
 	if (s.words > SELECT_ON_STACK)
 		all = xmalloc(6 * s.words * sizeof(*all));

@@ -112,6 +112,18 @@ static struct file *take_cloexec(struct files *fs, int64_t *fd)
 	return f;
 }
 
+uint32_t files_size(struct files *fs)
+{
+	uint32_t size = 64;
+	void *slot;
+
+	mutex_lock(&fs->lock);
+	while (idmap_next(&fs->slots, size, &slot) >= 0)
+		size = size == 64 ? 256 : size * 2;
+	mutex_unlock(&fs->lock);
+	return size;
+}
+
 void files_close_on_exec(struct task *t)
 {
 	int64_t fd = 0;

@@ -51,6 +51,10 @@ int fd_set_cloexec(struct task *t, int fd, bool cloexec);
  */
 int files_next(struct files *fs, int from, struct file **ret_file);
 
+/* How many descriptors the table has room for now, as Linux counts: 64, or more by powers of two.
+ */
+uint32_t files_size(struct files *fs);
+
 struct fs_context *fs_context_new(const struct path *root, const struct path *cwd);
 struct fs_context *fs_context_dup(struct fs_context *old);
 struct fs_context *fs_context_get(struct fs_context *f);

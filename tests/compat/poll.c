@@ -3,8 +3,10 @@
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/select.h>
+#include <sys/syscall.h>
 #include <time.h>
 
 #include "compat.h"
@@ -161,6 +163,31 @@ TEST(select_says_what_is_ready)
 	FD_SET(fds[1], &in);
 	FAILS(select(fds[1] + 1, &in, NULL, NULL, NULL), EBADF);
 	FAILS(select(-1, NULL, NULL, NULL, &tv), EINVAL);
+}
+
+/* No more of the sets is looked at than there may be descriptors: here 64, the least. */
+TEST(select_of_more_than_there_are)
+{
+	char *page =
+	    OK(mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+	unsigned long *set = (unsigned long *)(page + 4096) - 1;
+	struct timeval none = {0, 0};
+	int fds[2];
+	pid_t pid;
+
+	OK(munmap(page + 4096, 4096));
+	OK(close_range(3, ~0u, 0));
+	OK(pipe(fds));
+	pid = OK(fork());
+	if (pid == 0) {
+		*set = 1ul << fds[0] | 1ul << fds[1];
+		EQ(syscall(SYS_select, 1 << 20, NULL, set, NULL, &none), 1);
+		EQ(*set, 1ul << fds[1]);
+		*set = 1ul << 63;
+		FAILS(syscall(SYS_select, 1 << 20, set, NULL, NULL, &none), EBADF);
+		_exit(0);
+	}
+	WAIT_EXIT(pid, 0);
 }
 
 TEST(select_gives_the_time_left)

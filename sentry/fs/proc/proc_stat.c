@@ -133,20 +133,14 @@ static void gather_host(struct task *t, struct snapshot *s)
 static uint32_t fd_table_size(struct task *t)
 {
 	struct files *files;
-	struct file *f;
-	uint32_t size = 64;
-	int fd;
+	uint32_t size;
 
 	mutex_lock(&t->kernel->tasks_lock);
 	files = t->files ? files_get(t->files) : NULL;
 	mutex_unlock(&t->kernel->tasks_lock);
 	if (!files)
 		return 0;
-	for (fd = files_next(files, 0, &f); fd >= 0; fd = files_next(files, fd + 1, &f)) {
-		file_put(f);
-		while (size <= (uint32_t)fd)
-			size *= 2;
-	}
+	size = files_size(files);
 	files_put(files);
 	return size;
 }

@@ -292,6 +292,7 @@ static int64_t copy_chunks(struct task *t, struct file *in, int64_t *in_pos, str
 		if (ret <= 0)
 			break;
 		uio_init_kernel(&u, buf, (uint64_t)got);
+		u.writer = t;
 		ret = vfs_write(out, &u, out_pos);
 		if (ret <= 0)
 			break;

@@ -19,6 +19,7 @@
 	(ABI_SPLICE_F_MOVE | ABI_SPLICE_F_NONBLOCK | ABI_SPLICE_F_MORE | ABI_SPLICE_F_GIFT)
 
 struct splice {
+	struct task *task;
 	struct file *in, *out;
 	struct pipe *in_pipe, *out_pipe; /* NULL: not a pipe */
 	int64_t *in_pos, *out_pos;	 /* NULL: the file's own, or none */
@@ -66,6 +67,7 @@ static int64_t out_of_pipe(struct splice *s, char *buf)
 	if (got <= 0)
 		return got;
 	uio_init_kernel(&u, buf, (uint64_t)got);
+	u.writer = s->task;
 	put = vfs_write(s->out, &u, s->out_pos);
 	if (put < got)
 		pipe_unread(s->in_pipe, buf + MAX(put, 0), (size_t)(got - MAX(put, 0)));
@@ -163,7 +165,7 @@ static int64_t with_sides(struct task *t, const struct sysargs *a, int in, int o
 			  uint32_t flags,
 			  int64_t (*fn)(struct task *, const struct sysargs *, struct splice *))
 {
-	struct splice s = {.size = MIN(size, UIO_BYTES_MAX), .flags = flags};
+	struct splice s = {.task = t, .size = MIN(size, UIO_BYTES_MAX), .flags = flags};
 	int64_t ret = -EBADF;
 
 	if (flags & ~(uint32_t)ALL_FLAGS)
@@ -199,7 +201,7 @@ int64_t sys_vmsplice(struct task *t, const struct sysargs *a)
 	struct uio u;
 	int64_t ret;
 
-	if (a->arg[3] & ~(uint64_t)ALL_FLAGS)
+	if ((uint32_t)a->arg[3] & ~ALL_FLAGS)
 		return -EINVAL;
 	f = fd_get_io(t, abi_int(a->arg[0]));
 	if (!f)

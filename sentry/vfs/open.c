@@ -97,11 +97,12 @@ static int new_file(struct task *t, const struct path *p, uint32_t flags, struct
 	return 0;
 }
 
-static int truncate_opened(const struct path *p)
+static int truncate_opened(struct inode *i, const struct cred *c)
 {
 	struct iattr a = {.valid = ATTR_SIZE | ATTR_MTIME | ATTR_TOUCH, .mtime = vfs_now()};
+	int err = ABI_S_ISREG(i->mode) ? inode_setattr(i, &a) : 0;
 
-	return ABI_S_ISREG(p->dentry->inode->mode) ? inode_setattr(p->dentry->inode, &a) : 0;
+	return err ? err : inode_drop_suid(i, c);
 }
 
 static int open_existing(struct task *t, const struct path *p, uint32_t flags, struct file **ret)
@@ -115,7 +116,7 @@ static int open_existing(struct task *t, const struct path *p, uint32_t flags, s
 	}
 	err = may_open(p, t->cred, flags);
 	if (!err && (flags & ABI_O_TRUNC))
-		err = truncate_opened(p);
+		err = truncate_opened(p->dentry->inode, t->cred);
 	return err ? err : new_file(t, p, flags, ret);
 }
 

@@ -58,14 +58,14 @@ ssize_t vfs_read(struct file *f, struct uio *to, int64_t *pos)
 }
 
 /* RLIMIT_FSIZE: cuts the write, or kills with SIGXFSZ at the limit. */
-static int limit_size(struct file *f, struct uio *from, int64_t pos)
+static int limit_size(struct task *t, struct file *f, struct uio *from, int64_t pos)
 {
-	uint64_t limit = task_rlimit(from->task, ABI_RLIMIT_FSIZE);
+	uint64_t limit = task_rlimit(t, ABI_RLIMIT_FSIZE);
 
 	if (f->flags & ABI_O_APPEND)
 		pos = (int64_t)__atomic_load_n(&f->inode->size, __ATOMIC_RELAXED);
 	if ((uint64_t)pos >= limit && from->left) {
-		signal_send_task(from->task, ABI_SIGXFSZ, NULL);
+		signal_send_task(t, ABI_SIGXFSZ, NULL);
 		return -EFBIG;
 	}
 	from->left = MIN(from->left, limit - (uint64_t)pos);
@@ -74,6 +74,7 @@ static int limit_size(struct file *f, struct uio *from, int64_t pos)
 
 ssize_t vfs_write(struct file *f, struct uio *from, int64_t *pos)
 {
+	struct task *t = from->task ? from->task : from->writer;
 	ssize_t ret;
 
 	if (!file_writable(f))
@@ -84,15 +85,15 @@ ssize_t vfs_write(struct file *f, struct uio *from, int64_t *pos)
 		return transfer(f, from, pos, f->ops->write);
 	if (!from->left)
 		return 0;
-	if (from->task && task_rlimit(from->task, ABI_RLIMIT_FSIZE) != ABI_RLIM_INFINITY) {
-		int err = limit_size(f, from, pos ? *pos : f->pos);
+	if (t && task_rlimit(t, ABI_RLIMIT_FSIZE) != ABI_RLIM_INFINITY) {
+		int err = limit_size(t, f, from, pos ? *pos : f->pos);
 
 		if (err)
 			return err;
 	}
 	ret = transfer(f, from, pos, f->ops->write);
-	if (ret > 0 && (f->inode->mode & (ABI_S_ISUID | ABI_S_ISGID)) && from->task)
-		inode_drop_suid(f->inode, from->task->cred);
+	if (ret > 0 && (f->inode->mode & (ABI_S_ISUID | ABI_S_ISGID)) && t)
+		inode_drop_suid(f->inode, t->cred);
 	return ret;
 }
 

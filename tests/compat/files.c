@@ -3,6 +3,7 @@
 #include "compat.h"
 
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/sendfile.h>
 #include <sys/statfs.h>
 #include <sys/time.h>
@@ -342,6 +343,24 @@ TEST(chown_clears_setuid)
 	OK(chown("f", 1, 1));
 	OK(stat("f", &st));
 	EQ(st.st_mode & 07777, 0755);
+}
+
+/* The limit of a file's size counts whatever way it grows. */
+TEST(size_limit_of_copies)
+{
+	int in, out, fds[2];
+
+	WRITE_FILE("in", "0123456789");
+	in = OK(open("in", O_RDONLY));
+	out = OK(open("out", O_RDWR | O_CREAT, 0644));
+	OK(pipe(fds));
+	OK(write(fds[1], "0123456789", 10));
+	signal(SIGXFSZ, SIG_IGN);
+	OK(setrlimit(RLIMIT_FSIZE, &(struct rlimit){4, 4}));
+	EQ(sendfile(out, in, NULL, 10), 4);
+	FAILS(sendfile(out, in, NULL, 6), EFBIG);
+	FAILS(splice(fds[0], NULL, out, NULL, 10, 0), EFBIG);
+	EQ(lseek(out, 0, SEEK_END), 4);
 }
 
 TEST(permissions_of_another_user)

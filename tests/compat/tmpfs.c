@@ -2,6 +2,7 @@
 /* What a file system in memory does: on /dev/shm, which is a tmpfs on Linux too. */
 #include <linux/falloc.h>
 #include <sys/mman.h>
+#include <sys/sendfile.h>
 #include <sys/statfs.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
@@ -218,6 +219,68 @@ TEST(attributes_of_users)
 }
 
 /* ---- memfd_create ---- */
+
+static void set_suid(const char *name)
+{
+	OK(chown(name, 0, 0));
+	OK(chmod(name, 06777));
+}
+
+static unsigned mode_of(const char *name)
+{
+	struct stat st;
+
+	OK(stat(name, &st));
+	return st.st_mode & 07777;
+}
+
+/* Whatever changes the content takes the set-id bits away. */
+TEST(changes_clear_setuid)
+{
+	int in, out, fds[2];
+	pid_t pid;
+
+	enter();
+	OK(chmod(".", 0777));
+	WRITE_FILE("in", "content");
+	WRITE_FILE("f", "x");
+	set_suid("f");
+	OK(pipe(fds));
+	OK(write(fds[1], "piped", 5));
+	pid = OK(fork());
+	if (pid == 0) {
+		OK(setgid(1000));
+		OK(setuid(1000));
+		in = OK(open("in", O_RDONLY));
+		out = OK(open("f", O_WRONLY | O_TRUNC));
+		EQ(mode_of("f"), 0777);
+		_exit(0);
+	}
+	WAIT_EXIT(pid, 0);
+	for (int way = 0; way < 4; way++) {
+		set_suid("f");
+		pid = OK(fork());
+		if (pid == 0) {
+			OK(setgid(1000));
+			OK(setuid(1000));
+			in = OK(open("in", O_RDONLY));
+			out = OK(open("f", O_WRONLY));
+			EQ(mode_of("f"), 06777);
+			if (way == 0)
+				EQ(write(out, "y", 1), 1);
+			else if (way == 1)
+				EQ(sendfile(out, in, NULL, 7), 7);
+			else if (way == 2)
+				EQ(copy_file_range(in, NULL, out, NULL, 7, 0), 7);
+			else
+				EQ(splice(fds[0], NULL, out, NULL, 5, 0), 5);
+			EQ(mode_of("f"), 0777);
+			_exit(0);
+		}
+		WAIT_EXIT(pid, 0);
+	}
+	leave();
+}
 
 TEST(memfd_and_seals)
 {

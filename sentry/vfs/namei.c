@@ -443,15 +443,16 @@ static int rename_locked(struct rename *r)
 		err = mount_want_write(r->from.cur.mount);
 	if (!err)
 		err = rename_check_types(r);
-	if (!err)
-		err = rename_check_permission(r);
+	if (err)
+		return err;
+	/* Two names of one file: rename(2) does nothing, and needs no permission for that. */
+	if (r->target && r->target->inode == r->source->inode)
+		return 0;
+	err = rename_check_permission(r);
 	if (!err)
 		err = rename_check_moved_dirs(r);
 	if (err)
 		return err;
-	/* Two names of one file: rename(2) does nothing. */
-	if (r->target && r->target->inode == r->source->inode)
-		return 0;
 	if (!from->ops->rename)
 		return -EPERM;
 	err = from->ops->rename(from, r->from.last, r->source->inode, to, r->to.last,

@@ -211,6 +211,34 @@ TEST(rename_flags)
 	FAILS(renameat2(AT_FDCWD, "b", AT_FDCWD, "c", 64), EINVAL);
 }
 
+/* Renaming a file to another of its names does nothing, whoever asks. */
+TEST(rename_to_itself)
+{
+	pid_t pid;
+
+	OK(mkdir("d", 0755));
+	OK(mkdir("d/sub", 0755));
+	WRITE_FILE("d/f", "x");
+	OK(link("d/f", "d/g"));
+	OK(rename("d/f", "d/f"));
+	OK(rename("d/f", "d/g"));
+	OK(rename("d/sub", "d/sub"));
+	OK(syscall(SYS_renameat2, AT_FDCWD, "d/f", AT_FDCWD, "d/f", 2 /* RENAME_EXCHANGE */));
+	OK(access("d/f", F_OK));
+	OK(chmod("d", 01755));
+	OK(chmod(".", 0755));
+	pid = OK(fork());
+	if (pid == 0) {
+		OK(setgid(1000));
+		OK(setuid(1000));
+		OK(rename("d/f", "d/g"));
+		OK(rename("d/sub", "d/sub"));
+		_exit(0);
+	}
+	WAIT_EXIT(pid, 0);
+	OK(access("d/f", F_OK));
+}
+
 TEST(open_file_follows_its_rename)
 {
 	char buf[4];

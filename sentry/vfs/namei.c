@@ -237,6 +237,9 @@ int vfs_link(struct task *t, int olddfd, const char *oldname, int newdfd, const 
 		err = -EXDEV;
 	if (!err)
 		err = link_allowed(t, &from);
+	/* One that lost its last name gets none again. */
+	if (!err && !target->nlink && !atomic_load(&target->linkable))
+		err = -ENOENT;
 	if (!err)
 		err = dir->ops->link ? dir->ops->link(dir, w.last, target) : -EPERM;
 	err = end_create(&w, err, err ? NULL : inode_get(target));

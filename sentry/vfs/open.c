@@ -239,6 +239,7 @@ static int open_tmpfile(struct task *t, struct walk *w, uint32_t flags, uint32_t
 		snprintf(name, sizeof(name), "#%llu", (unsigned long long)made->ino);
 		p.dentry = dcache_add(w->cur.dentry, name, strlen(name), made, false);
 		atomic_fetch_or(&p.dentry->flags, DENTRY_DELETED);
+		atomic_store(&made->linkable, !(flags & ABI_O_EXCL));
 		p.mount = mount_get(w->cur.mount);
 	}
 	mutex_unlock(&dir->lock);

@@ -144,6 +144,7 @@ struct inode {
 	uint64_t size, blocks;				/* [i] bytes, 512-byte units */
 	struct abi_timespec atime, mtime, ctime, btime; /* [i] */
 	struct pipe *fifo;				/* [i] of a named fifo, while open */
+	atomic_bool linkable;	   /* [a] it never had a name, and may get one (O_TMPFILE) */
 	atomic_uint shared_maps;   /* [a] shared mappings of files that were opened for writing */
 	void *private;		   /* [I] of the file system */
 	struct list locks;	   /* [i] flock and POSIX locks (vfs/locks.c) */

@@ -137,6 +137,35 @@ TEST(nameless_file_gets_a_name)
 	leave();
 }
 
+/* A file that lost its names gets no new one. */
+TEST(removed_file_gets_no_name)
+{
+	char path[64];
+	int fd;
+
+	enter();
+	fd = OK(open("f", O_CREAT | O_RDWR, 0600));
+	OK(unlink("f"));
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	FAILS(linkat(AT_FDCWD, path, AT_FDCWD, "named", AT_SYMLINK_FOLLOW), ENOENT);
+	fd = OK(open(".", O_TMPFILE | O_RDWR | O_EXCL, 0600));
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	FAILS(linkat(AT_FDCWD, path, AT_FDCWD, "named", AT_SYMLINK_FOLLOW), ENOENT);
+	leave();
+}
+
+TEST(named_files_have_no_seals)
+{
+	int fd;
+
+	enter();
+	fd = OK(open("f", O_CREAT | O_RDWR, 0600));
+	EQ(fcntl(fd, F_GET_SEALS), F_SEAL_SEAL);
+	FAILS(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE), EPERM);
+	OK(write(fd, "x", 1));
+	leave();
+}
+
 TEST(exchange_and_noreplace)
 {
 	struct stat st;

@@ -84,8 +84,10 @@ int tmpfs_inode_new(struct super_block *sb, struct inode *dir, uint32_t mode, co
 	i = inode_new(sb, ops_for(mode), super_next_ino(sb), mode);
 	i->private = ti;
 	set_owner(i, dir, c);
-	if (ABI_S_ISREG(mode))
+	if (ABI_S_ISREG(mode)) {
 		ti->content.fd = ti->content.read_fd = -1;
+		ti->content.seals = ABI_F_SEAL_SEAL;
+	}
 	if (ABI_S_ISDIR(mode)) {
 		i->nlink = 2;
 		i->size = 2 * DIR_ENTRY_SIZE;

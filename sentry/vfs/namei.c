@@ -137,7 +137,7 @@ static int make_node(struct task *t, struct walk *w, uint32_t mode, uint64_t rde
 {
 	struct inode *dir = w->cur.dentry->inode;
 
-	mode &= ~fs_umask(t->fs);
+	mode = new_file_mode(t, dir, mode);
 	if (ABI_S_ISREG(mode))
 		return dir->ops->create
 			   ? dir->ops->create(dir, w->last, mode & ABI_S_IALLUGO, t->cred, ret)

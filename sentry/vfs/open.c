@@ -147,7 +147,8 @@ static int create_last(struct task *t, struct walk *w, uint32_t mode, struct den
 			err = -EACCES;
 	}
 	if (!err)
-		err = dir->inode->ops->create(dir->inode, w->last, mode, t->cred, &made);
+		err = dir->inode->ops->create(dir->inode, w->last,
+					      new_file_mode(t, dir->inode, mode), t->cred, &made);
 	if (!err) {
 		d = dcache_find(dir, w->last, strlen(w->last));
 		if (d) {
@@ -231,7 +232,8 @@ static int open_tmpfile(struct task *t, struct walk *w, uint32_t flags, uint32_t
 		return err;
 	if (!dir->ops->tmpfile)
 		return -EOPNOTSUPP;
-	mutex_lock(&dir->lock);
+	mode = new_file_mode(t, dir, mode);
+	inode_lock(dir);
 	err = dir->ops->tmpfile(dir, mode, t->cred, &made);
 	if (!err) {
 		char name[VFS_NAME_MAX + 1];
@@ -272,7 +274,7 @@ int vfs_open_with(struct task *t, int dfd, const char *name, uint32_t flags, uin
 	struct walk w;
 	int err;
 
-	mode &= ABI_S_IALLUGO & ~fs_umask(t->fs);
+	mode &= ABI_S_IALLUGO;
 	if (flags & ABI_O_PATH)
 		flags &= ABI_O_PATH | ABI_O_DIRECTORY | ABI_O_NOFOLLOW | ABI_O_CLOEXEC;
 	else

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Who may do what to an inode: mode bits, ownership, capabilities (inode(7), capabilities(7)). */
 #include "abi/caps.h"
+#include "sentry/kernel/task.h"
+#include "sentry/vfs/files.h"
 #include "sentry/vfs/vfs_internal.h"
 
 /* The three bits of the mode that count for c, as MAY_*. */
@@ -40,6 +42,16 @@ int vfs_permission(struct inode *i, const struct cred *c, uint32_t mask)
 bool inode_owner_or_capable(struct inode *i, const struct cred *c)
 {
 	return c->fsuid == i->uid || cred_capable(c, ABI_CAP_FOWNER);
+}
+
+uint32_t new_file_mode(struct task *t, const struct inode *dir, uint32_t mode)
+{
+	const uint32_t program = ABI_S_ISGID | ABI_S_IXGRP;
+
+	if ((mode & program) == program && (dir->mode & ABI_S_ISGID) &&
+	    !cred_in_group(t->cred, dir->gid) && !cred_capable(t->cred, ABI_CAP_FSETID))
+		mode &= ~ABI_S_ISGID;
+	return mode & ~fs_umask(t->fs);
 }
 
 int may_create(const struct path *dir, const struct cred *c)

@@ -185,6 +185,11 @@ int lookup_child(struct dentry *dir, const char *name, bool locked, struct dentr
 /* ---- permission.c ---- */
 int may_create(const struct path *dir, const struct cred *c);
 int may_delete(const struct path *dir, struct dentry *victim, bool is_dir, const struct cred *c);
+/*
+ * The mode of a new file of that directory, which isn't a directory: without what the umask takes,
+ * and nobody makes set-group-id programs of a group that isn't theirs.
+ */
+uint32_t new_file_mode(struct task *t, const struct inode *dir, uint32_t mode);
 bool inode_owner_or_capable(struct inode *i, const struct cred *c);
 
 /* ---- attr.c ---- */

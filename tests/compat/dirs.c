@@ -415,6 +415,51 @@ TEST(setgid_directory_gives_its_group)
 	EQ(st.st_mode & 07777, 02755);
 }
 
+/* Nobody gets a set-group-id program of a group that is not theirs. */
+TEST(setgid_directory_gives_no_setgid_program)
+{
+	struct stat st;
+	pid_t pid;
+	int fd;
+
+	OK(mkdir("d", 0755));
+	OK(chown("d", 0, 77));
+	OK(chmod("d", 02777));
+	OK(chmod(".", 0755));
+	pid = OK(fork());
+	if (pid == 0) {
+		umask(0);
+		OK(syscall(SYS_setgroups, 0, NULL));
+		OK(setgid(1000));
+		OK(setuid(1000));
+		fd = OK(open("d/opened", O_RDWR | O_CREAT, 02755));
+		OK(fstat(fd, &st));
+		EQ(st.st_gid, 77);
+		EQ(st.st_mode & 07777, 0755);
+		OK(mknod("d/made", S_IFREG | 02755, 0));
+		OK(stat("d/made", &st));
+		EQ(st.st_mode & 07777, 0755);
+		OK(mkfifo("d/fifo", 02755));
+		OK(stat("d/fifo", &st));
+		EQ(st.st_mode & 07777, 0755);
+		fd = open("d", O_TMPFILE | O_RDWR, 02755);
+		if (fd >= 0) {
+			OK(fstat(fd, &st));
+			EQ(st.st_mode & 07777, 0755);
+		}
+		/* Without a bit to run it, it means another thing. */
+		fd = OK(open("d/locked", O_RDWR | O_CREAT, 02644));
+		OK(fstat(fd, &st));
+		EQ(st.st_mode & 07777, 02644);
+		_exit(0);
+	}
+	WAIT_EXIT(pid, 0);
+	umask(0);
+	fd = OK(open("d/by-root", O_RDWR | O_CREAT, 02755));
+	OK(fstat(fd, &st));
+	EQ(st.st_mode & 07777, 02755);
+}
+
 TEST(fifos_and_sockets_as_names)
 {
 	struct stat st;

@@ -293,6 +293,7 @@ static int follow(struct walk *w, struct dentry *link, bool final)
 int walk_follow(struct walk *w, struct dentry *link)
 {
 	w->trailing_slash = false;
+	w->last[0] = 0;
 	return follow(w, link, true);
 }
 

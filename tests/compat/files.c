@@ -83,6 +83,15 @@ TEST(open_through_dangling_link_creates)
 	FAILS(open("link", O_WRONLY | O_CREAT | O_EXCL, 0600), EEXIST);
 }
 
+TEST(open_through_link_to_root_creates_nothing)
+{
+	struct stat st;
+
+	OK(symlink("/", "compat-root"));
+	FAILS(open("compat-root", O_RDWR | O_CREAT, 0644), EISDIR);
+	FAILS(lstat("/compat-root", &st), ENOENT);
+}
+
 TEST(open_path)
 {
 	char buf[4];

@@ -358,6 +358,8 @@ static int64_t fcntl_file(struct task *t, struct file *f, int fd, int cmd, uint6
 	case ABI_F_SETFL:
 		return set_status_flags(t, f, (uint32_t)arg);
 	case ABI_F_SETOWN:
+		if (abi_int(arg) == INT32_MIN)
+			return -EINVAL;
 		f->owner = abi_int(arg);
 		return 0;
 	case ABI_F_GETOWN:

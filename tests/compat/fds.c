@@ -81,6 +81,17 @@ TEST(fcntl_flags)
 	FAILS(fcntl(-1, F_GETFD), EBADF);
 }
 
+TEST(fcntl_owner)
+{
+	int fds[2];
+
+	OK(pipe(fds));
+	OK(fcntl(fds[0], F_SETOWN, getpid()));
+	EQ(fcntl(fds[0], F_GETOWN), getpid());
+	FAILS(fcntl(fds[0], F_SETOWN, INT32_MIN), EINVAL);
+	EQ(fcntl(fds[0], F_GETOWN), getpid());
+}
+
 TEST(close_twice)
 {
 	int fd = OK(open("/", O_RDONLY));

@@ -30,7 +30,7 @@ int64_t sys_epoll_create(struct task *t, const struct sysargs *a)
 
 int64_t sys_epoll_create1(struct task *t, const struct sysargs *a)
 {
-	if (a->arg[0] & ~(uint64_t)ABI_EPOLL_CLOEXEC)
+	if ((uint32_t)a->arg[0] & ~ABI_EPOLL_CLOEXEC)
 		return -EINVAL;
 	return create(t, a->arg[0] & ABI_EPOLL_CLOEXEC);
 }

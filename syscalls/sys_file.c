@@ -545,7 +545,7 @@ int64_t sys_fdatasync(struct task *t, const struct sysargs *a)
 
 int64_t sys_sync_file_range(struct task *t, const struct sysargs *a)
 {
-	if (a->arg[3] & ~7ull || (int64_t)a->arg[1] < 0 || (int64_t)a->arg[2] < 0)
+	if ((uint32_t)a->arg[3] & ~7u || (int64_t)a->arg[1] < 0 || (int64_t)a->arg[2] < 0)
 		return -EINVAL;
 	return do_fsync(t, abi_int(a->arg[0]), true);
 }

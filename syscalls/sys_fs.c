@@ -144,7 +144,7 @@ int64_t sys_rmdir(struct task *t, const struct sysargs *a)
 
 int64_t sys_unlinkat(struct task *t, const struct sysargs *a)
 {
-	if (a->arg[2] & ~(uint64_t)ABI_AT_REMOVEDIR)
+	if ((uint32_t)a->arg[2] & ~ABI_AT_REMOVEDIR)
 		return -EINVAL;
 	return do_unlink(t, abi_int(a->arg[0]), a->arg[1], a->arg[2] & ABI_AT_REMOVEDIR);
 }

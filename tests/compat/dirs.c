@@ -312,6 +312,16 @@ static int list_small(int fd, bool *seen, int count)
 	return total;
 }
 
+/* Flags are an int: what is above it isn't seen. */
+TEST(unlinkat_flags_are_an_int)
+{
+	WRITE_FILE("f", "x");
+	OK(mkdir("d", 0755));
+	FAILS(syscall(SYS_unlinkat, AT_FDCWD, "f", 1), EINVAL);
+	OK(syscall(SYS_unlinkat, AT_FDCWD, "f", 1ul << 32));
+	OK(syscall(SYS_unlinkat, AT_FDCWD, "d", 1ul << 32 | AT_REMOVEDIR));
+}
+
 TEST(getdents_gives_each_entry_once)
 {
 	bool seen[100] = {false};

@@ -13,6 +13,7 @@
 
 /* What is said at open and not kept. */
 #define ONCE_FLAGS (ABI_O_CREAT | ABI_O_EXCL | ABI_O_NOCTTY | ABI_O_TRUNC | ABI_O_CLOEXEC)
+#define ROUNDS_MAX 1000 /* of open with O_CREAT: links followed, races lost */
 
 static uint32_t wanted_access(uint32_t flags)
 {
@@ -202,10 +203,14 @@ static int open_last(struct task *t, struct walk *w, uint32_t flags, uint32_t mo
 static int open_create(struct task *t, struct walk *w, uint32_t flags, uint32_t mode,
 		       struct file **ret)
 {
+	unsigned rounds = 0;
 	bool created = false;
 	int err;
 
 	do {
+		/* A name that can be neither found nor made: what serves it is broken. */
+		if (rounds++ > ROUNDS_MAX)
+			return -ESTALE;
 		if (w->magic)
 			break;
 		if (w->trailing_slash || !last_is_normal(w))

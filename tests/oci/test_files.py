@@ -37,3 +37,24 @@ def overlay_files_copied_up_while_open(box):
             equal(f.read(), "old\n" * 5000, "the lower file")
     finally:
         subprocess.run(["umount", merged], check=True)
+
+
+@test
+def a_name_appears_on_the_host(box):
+    """The root isn't shared, and the host makes a file that the container knows to be absent."""
+    box.script("""
+        for i in a b c; do test -e /new/$i && exit 1; done
+        mkdir /new; test -e /new/a || echo absent
+        read -r line
+        echo "$line" >>/new/a
+        cat /new/a
+        mkdir /new/b 2>/dev/null || ls /new""")
+    box.write()
+    p = box.start_process(box.command("run", "--bundle", box.bundle, box.id),
+                          stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    equal(p.stdout.readline(), "absent\n", "before")
+    with open(os.path.join(box.rootfs, "new", "a"), "w") as f:
+        f.write("the host's\n")
+    os.mkdir(os.path.join(box.rootfs, "new", "b"))
+    out, _ = p.communicate("the container's\n", timeout=20)
+    equal((p.returncode, out), (0, "the host's\nthe container's\na\nb\n"), "after")

@@ -189,6 +189,14 @@ static int call_make(struct inode *dir, const struct making *m, struct gofer_nod
 	return err;
 }
 
+/* There is a name that we didn't know of: somebody on the host made it, or an answer was lost. */
+static void appeared(struct inode *dir, const char *name)
+{
+	gofer_dir_changed(gofer_inode(dir));
+	gofer_ahead_forget(gofer_inode(dir), name);
+	dcache_invalidate(dir, name);
+}
+
 static int make(struct inode *dir, const struct making *m, struct inode **ret)
 {
 	struct gofer_super *s = gofer_super(dir->sb);
@@ -200,6 +208,8 @@ static int make(struct inode *dir, const struct making *m, struct inode **ret)
 		gofer_shrink(s);
 		err = call_make(dir, m, &node, &fd);
 	}
+	if (err == -EEXIST && m->name)
+		appeared(dir, m->name);
 	if (!err)
 		err = gofer_inode_of(s, &node, dir, ret);
 	if (!err)

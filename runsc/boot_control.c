@@ -70,7 +70,7 @@ static int do_kill(struct boot *b, const struct control_request *r)
 	tg = tg_find(k, r->kill.pid ? r->kill.pid : 1);
 	if (!tg)
 		return -ESRCH;
-	err = signal_send_group(tg, r->kill.signo, &info);
+	err = signal_send_outside(tg, r->kill.signo, &info);
 	tg_put(tg);
 	return err;
 }

@@ -178,7 +178,7 @@ static void hook_timed_out(struct ktimer *timer)
 	struct abi_siginfo info = {.signo = ABI_SIGKILL, .code = ABI_SI_USER};
 
 	h->timed_out = true;
-	signal_send_group(h->tg, ABI_SIGKILL, &info);
+	signal_send_outside(h->tg, ABI_SIGKILL, &info);
 }
 
 /* Under the queue's lock. */

@@ -305,15 +305,6 @@ static bool continue_locked(struct thread_group *tg)
 
 /* ---- sending ---- */
 
-static bool from_kernel_or_outside(const struct abi_siginfo *info)
-{
-	if (!info)
-		return true;
-	return (info->code == ABI_SI_USER || info->code == ABI_SI_TKILL ||
-		info->code == ABI_SI_QUEUE) &&
-	       info->kill.pid == 0;
-}
-
 static struct task *first_living(struct thread_group *tg)
 {
 	struct task *t;
@@ -367,16 +358,19 @@ static void continued_notify_locked(struct thread_group *tg)
 	signal_notify_parent_locked(tg, ABI_CLD_CONTINUED, ABI_SIGCONT);
 }
 
-/* tasks_lock held. entry or info: what is queued. */
+/*
+ * tasks_lock held. entry or info: what is queued. force: it comes from the kernel or from outside.
+ * That is never told by info, which guests can make themselves (rt_sigqueueinfo(2)).
+ */
 static int send_locked(struct thread_group *tg, struct task *t, int signo,
-		       const struct abi_siginfo *info, struct siginfo_entry *entry)
+		       const struct abi_siginfo *info, struct siginfo_entry *entry, bool force)
 {
 	bool continued = false;
 	int err = 0;
 
 	assert_held(&tg->kernel->tasks_lock);
 	mutex_lock(&tg->siglock);
-	if (prepare_locked(tg, t, signo, from_kernel_or_outside(info), &continued)) {
+	if (prepare_locked(tg, t, signo, force, &continued)) {
 		if (entry)
 			sigqueue_add_entry(t ? &t->pending : &tg->pending, entry);
 		else
@@ -394,7 +388,7 @@ static int send_locked(struct thread_group *tg, struct task *t, int signo,
 
 int signal_send_group_locked(struct thread_group *tg, int signo, const struct abi_siginfo *info)
 {
-	return send_locked(tg, NULL, signo, info, NULL);
+	return send_locked(tg, NULL, signo, info, NULL, !info);
 }
 
 int signal_send_group(struct thread_group *tg, int signo, const struct abi_siginfo *info)
@@ -402,7 +396,17 @@ int signal_send_group(struct thread_group *tg, int signo, const struct abi_sigin
 	int err;
 
 	mutex_lock(&tg->kernel->tasks_lock);
-	err = send_locked(tg, NULL, signo, info, NULL);
+	err = send_locked(tg, NULL, signo, info, NULL, !info);
+	mutex_unlock(&tg->kernel->tasks_lock);
+	return err;
+}
+
+int signal_send_outside(struct thread_group *tg, int signo, const struct abi_siginfo *info)
+{
+	int err;
+
+	mutex_lock(&tg->kernel->tasks_lock);
+	err = send_locked(tg, NULL, signo, info, NULL, true);
 	mutex_unlock(&tg->kernel->tasks_lock);
 	return err;
 }
@@ -413,7 +417,7 @@ int signal_send_task(struct task *t, int signo, const struct abi_siginfo *info)
 
 	mutex_lock(&t->kernel->tasks_lock);
 	if (!task_is_dead(t))
-		err = send_locked(t->tg, t, signo, info, NULL);
+		err = send_locked(t->tg, t, signo, info, NULL, !info);
 	mutex_unlock(&t->kernel->tasks_lock);
 	return err;
 }
@@ -424,7 +428,7 @@ int signal_send_pgrp_locked(struct process_group *pg, int signo, const struct ab
 	int err = 0;
 
 	list_for_each (tg, &pg->members, pgrp_link) {
-		int e = send_locked(tg, NULL, signo, info, NULL);
+		int e = send_locked(tg, NULL, signo, info, NULL, !info);
 
 		if (e && !err)
 			err = e;
@@ -446,7 +450,7 @@ bool signal_send_entry(struct thread_group *tg, struct task *t, struct siginfo_e
 	queued = list_linked(&entry->link);
 	mutex_unlock(&tg->siglock);
 	if (!queued && !(t && task_is_dead(t)))
-		send_locked(tg, t, entry->info.signo, &entry->info, entry);
+		send_locked(tg, t, entry->info.signo, &entry->info, entry, false);
 	mutex_unlock(&tg->kernel->tasks_lock);
 	return !queued;
 }
@@ -465,7 +469,7 @@ void signal_force(struct task *t, int signo, const struct abi_siginfo *info)
 	if (action->handler == ABI_SIG_DFL)
 		tg->killable = true;
 	mutex_unlock(&tg->siglock);
-	send_locked(tg, t, signo, info, NULL);
+	send_locked(tg, t, signo, info, NULL, !info);
 	mutex_unlock(&tg->kernel->tasks_lock);
 }
 
@@ -478,7 +482,7 @@ int signal_send_all(struct kernel *k, int signo, const struct abi_siginfo *info)
 	mutex_lock(&k->tasks_lock);
 	idmap_for_each (&k->tids, tid, t)
 		if (t->tg->tgid == tid)
-			err = send_locked(t->tg, NULL, signo, info, NULL);
+			err = send_locked(t->tg, NULL, signo, info, NULL, true);
 	mutex_unlock(&k->tasks_lock);
 	return err;
 }
@@ -636,7 +640,7 @@ void signal_notify_parent_locked(struct thread_group *tg, int cld_code, int stat
 	mutex_unlock(&parent->siglock);
 	if (signo > 0 && signo <= ABI_NSIG && !silent) {
 		fill_child_info(tg, signo, cld_code, status, &info);
-		send_locked(parent, NULL, signo, &info, NULL);
+		send_locked(parent, NULL, signo, &info, NULL, false);
 	}
 	waitqueue_wake(&parent->child_wait, ABI_POLLIN);
 }

@@ -81,7 +81,9 @@ bool signal_in_vain_locked(const struct thread_group *tg, int signo);
 bool signal_send_entry(struct thread_group *tg, struct task *t, struct siginfo_entry *entry);
 /* A synchronous fault: delivered even if blocked or ignored (then it kills). */
 void signal_force(struct task *t, int signo, const struct abi_siginfo *info);
-/* To every process (runsc kill --all). 0, or -ESRCH if there is none. */
+/* For who is not in the sandbox (runsc kill): reaches the first process as well. */
+int signal_send_outside(struct thread_group *tg, int signo, const struct abi_siginfo *info);
+/* The same to every process (runsc kill --all). 0, or -ESRCH if there is none. */
 int signal_send_all(struct kernel *k, int signo, const struct abi_siginfo *info);
 /* Kills the whole sandbox's guests at once (container stop). */
 void signal_kill_all(struct kernel *k);

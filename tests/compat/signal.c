@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <pthread.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -768,4 +769,43 @@ TEST(signals_pending_for_dead_threads)
 		EQ(pthread_join(t, NULL), 0);
 	}
 	OK(sigqueue(getpid(), SIGRTMIN, v));
+}
+
+/* SIGKILL that says of itself to come from nobody in here. */
+static void forge_kill(pid_t to)
+{
+	siginfo_t si = {.si_code = SI_QUEUE};
+
+	OK(syscall(SYS_rt_sigqueueinfo, to, SIGKILL, &si));
+	OK(syscall(SYS_rt_tgsigqueueinfo, to, to, SIGKILL, &si));
+	OK(kill(to, SIGKILL));
+}
+
+/* As process 1 of a namespace: its child can't kill it. */
+static int first_process(void)
+{
+	pid_t pid = OK(fork());
+	int status;
+
+	if (pid == 0) {
+		forge_kill(1);
+		_exit(7);
+	}
+	OK(waitpid(pid, &status, 0));
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+}
+
+TEST(first_process_is_not_killed_from_inside)
+{
+	pid_t pid;
+
+	if (getppid() == 1 && unshare(CLONE_NEWPID) < 0) { /* in the sandbox: it is the harness */
+		forge_kill(1);
+		return;
+	}
+	OK(unshare(CLONE_NEWPID));
+	pid = OK(fork());
+	if (pid == 0)
+		_exit(first_process());
+	WAIT_EXIT(pid, 7);
 }

@@ -224,61 +224,6 @@ static int send_to_group(struct task *t, struct thread_group *tg, int signo,
 	return signal_send_group(tg, signo, info);
 }
 
-/* The members of a group or all processes, with references. */
-struct targets {
-	struct thread_group **groups;
-	uint32_t count;
-};
-
-static void add_target(struct targets *ts, struct thread_group *tg)
-{
-	ts->groups[ts->count++] = tg_get(tg);
-}
-
-static struct targets collect(struct task *t, int32_t pgid)
-{
-	struct kernel *k = t->kernel;
-	struct targets ts = {NULL, 0};
-	struct process_group *pg;
-	struct thread_group *tg;
-	struct task *other;
-	int64_t id;
-
-	mutex_lock(&k->tasks_lock);
-	ts.groups = xcalloc(k->tids.used_count + 1, sizeof(struct thread_group *));
-	if (pgid > 0) {
-		pg = pgrp_find_locked(k, pgid);
-		if (pg)
-			list_for_each (tg, &pg->members, pgrp_link)
-				add_target(&ts, tg);
-	} else {
-		idmap_for_each (&k->tids, id, other) {
-			tg = other->tg;
-			if (tg->leader == other && tg != k->init && tg != t->tg)
-				add_target(&ts, tg);
-		}
-	}
-	mutex_unlock(&k->tasks_lock);
-	return ts;
-}
-
-/* kill(2) with pid < 1: 0 if one of them could be signalled. */
-static int64_t kill_many(struct task *t, int32_t pgid, int signo, const struct abi_siginfo *info)
-{
-	struct targets ts = collect(t, pgid);
-	int64_t ret = -ESRCH;
-
-	for (uint32_t i = 0; i < ts.count; i++) {
-		int err = send_to_group(t, ts.groups[i], signo, info);
-
-		if (!err || ret == -ESRCH)
-			ret = err;
-		tg_put(ts.groups[i]);
-	}
-	free(ts.groups);
-	return ret;
-}
-
 int64_t sys_kill(struct task *t, const struct sysargs *a)
 {
 	int32_t pid = abi_int(a->arg[0]);
@@ -291,13 +236,13 @@ int64_t sys_kill(struct task *t, const struct sysargs *a)
 		return -EINVAL;
 	fill_kill_info(t, signo, ABI_SI_USER, &info);
 	if (pid == -1)
-		return kill_many(t, 0, signo, &info);
+		return signal_send_many(t, 0, signo, &info);
 	if (pid == INT32_MIN)
 		return -ESRCH;
 	if (pid < 0)
-		return kill_many(t, -pid, signo, &info);
+		return signal_send_many(t, -pid, signo, &info);
 	if (pid == 0)
-		return kill_many(t, pgrp_getpgid(t, 0), signo, &info);
+		return signal_send_many(t, pgrp_getpgid(t, 0), signo, &info);
 	tg = tg_find(t->kernel, pid);
 	if (!tg)
 		return -ESRCH;

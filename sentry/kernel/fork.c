@@ -286,8 +286,9 @@ static int link_child(struct task *child, struct task *t, const struct clone_par
 	int32_t tid = -EAGAIN;
 
 	mutex_lock(&k->tasks_lock);
-	if (t->tg->exiting || t->tg->exec_task)
-		tid = -ERESTARTNOINTR; /* it will find that it has to exit */
+	/* It has to exit; or a signal for its group came, which the child would not get. */
+	if (t->tg->exiting || t->tg->exec_task || signal_pending(t))
+		tid = -ERESTARTNOINTR;
 	else if (!nproc_exceeded_locked(t))
 		tid = tid_alloc_locked(k);
 	if (tid > 0) {

@@ -43,6 +43,7 @@
 #include "sentry/kernel/cred.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/kernel_internal.h"
+#include "sentry/kernel/pgrp.h"
 #include "sentry/kernel/signal_internal.h"
 #include "sentry/kernel/task.h"
 #include "sentry/kernel/task_block.h"
@@ -504,26 +505,71 @@ void signal_kill_all(struct kernel *k)
 	mutex_unlock(&k->tasks_lock);
 }
 
-int signal_may_send(struct task *from, struct thread_group *to, int signo)
+static int may_send_locked(struct task *from, struct thread_group *to, int signo)
 {
 	const struct cred *me = from->cred, *other;
 	struct thread_group *mine = from->tg;
-	int err = -EPERM;
 
 	if (mine == to || cred_capable(me, ABI_CAP_KILL))
 		return 0;
-	mutex_lock(&from->kernel->tasks_lock);
 	other = to->leader ? to->leader->cred : NULL; /* NULL: it has been reaped meanwhile */
 	if (!other)
-		err = -ESRCH;
-	else if (me->euid == other->suid || me->euid == other->uid || me->uid == other->suid ||
-		 me->uid == other->uid)
-		err = 0;
-	else if (signo == ABI_SIGCONT && mine->pgrp && to->pgrp &&
-		 mine->pgrp->session == to->pgrp->session)
-		err = 0;
+		return -ESRCH;
+	if (me->euid == other->suid || me->euid == other->uid || me->uid == other->suid ||
+	    me->uid == other->uid)
+		return 0;
+	return signo == ABI_SIGCONT && mine->pgrp && to->pgrp &&
+		       mine->pgrp->session == to->pgrp->session
+		   ? 0
+		   : -EPERM;
+}
+
+int signal_may_send(struct task *from, struct thread_group *to, int signo)
+{
+	int err;
+
+	mutex_lock(&from->kernel->tasks_lock);
+	err = may_send_locked(from, to, signo);
 	mutex_unlock(&from->kernel->tasks_lock);
 	return err;
+}
+
+/* What kill(2) makes of the results of several: 0 if one could be signalled. */
+static void send_checked_locked(struct task *from, struct thread_group *to, int signo,
+				const struct abi_siginfo *info, int *ret)
+{
+	int err = may_send_locked(from, to, signo);
+
+	if (!err && signo)
+		err = send_locked(to, NULL, signo, info, NULL, false);
+	if (!err || *ret == -ESRCH)
+		*ret = err;
+}
+
+/*
+ * All at once: whoever forks meanwhile has done so before, and the child is among them, or has the
+ * signal pending by then (fork.c, link_child).
+ */
+int signal_send_many(struct task *from, int32_t pgid, int signo, const struct abi_siginfo *info)
+{
+	struct kernel *k = from->kernel;
+	struct process_group *pg;
+	struct thread_group *tg;
+	struct task *t;
+	int64_t id;
+	int ret = -ESRCH;
+
+	mutex_lock(&k->tasks_lock);
+	pg = pgrp_find_locked(k, pgid);
+	if (pg)
+		list_for_each (tg, &pg->members, pgrp_link)
+			send_checked_locked(from, tg, signo, info, &ret);
+	if (!pgid)
+		idmap_for_each (&k->tids, id, t)
+			if (t->tg->leader == t && t->tg != k->init && t->tg != from->tg)
+				send_checked_locked(from, t->tg, signo, info, &ret);
+	mutex_unlock(&k->tasks_lock);
+	return ret;
 }
 
 /* ---- masks, and taking signals without delivery ---- */

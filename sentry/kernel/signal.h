@@ -99,6 +99,11 @@ void signal_exit_group_locked(struct thread_group *tg, int32_t wait_status);
  * reaped). */
 int signal_may_send(struct task *from, struct thread_group *to, int signo);
 
+/*
+ * To all members of a group, or (pgid 0) to all processes but the first one and the sender's own,
+ * as far as it may; signo 0: only the checks. 0 if there was one, else -ESRCH or the error.
+ */
+int signal_send_many(struct task *from, int32_t pgid, int signo, const struct abi_siginfo *info);
 /* Whether a handler that is about to block must return -ERESTART* instead. */
 bool signal_pending(struct task *t);
 bool signal_fatal_pending(struct task *t);

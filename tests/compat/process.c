@@ -413,6 +413,43 @@ TEST(setpgid_of_a_thread)
 	EQ(pthread_join(t, NULL), 0);
 }
 
+/* Lives on by being somebody else all the time. */
+static void hop(void)
+{
+	for (;;) {
+		pid_t pid = fork();
+
+		if (pid > 0)
+			_exit(0);
+	}
+}
+
+/* A signal for a group reaches all of it, also who is just forking (POSIX, fork). */
+TEST(group_is_killed_at_once)
+{
+	int status;
+
+	OK(prctl(PR_SET_CHILD_SUBREAPER, 1));
+	for (int round = 0; round < 20; round++) {
+		pid_t leader = OK(fork());
+
+		if (leader == 0) {
+			setpgid(0, 0);
+			for (int i = 0; i < 5; i++)
+				if (fork() == 0)
+					hop();
+			for (;;)
+				pause();
+		}
+		setpgid(leader, leader);
+		usleep(20000);
+		OK(kill(-leader, SIGKILL));
+		while (waitpid(-1, &status, 0) > 0)
+			;
+		EQ(errno, ECHILD);
+	}
+}
+
 TEST(sessions)
 {
 	pid_t pid = OK(fork());

@@ -350,12 +350,23 @@ void platform_interrupt(struct platform *p)
 
 /* --- threads --- */
 
+/* A reply that was lost will be made again, or its thread is dead: until then nothing is added. */
+static bool waits_for_reply(struct platform_thread *t)
+{
+	bool waits;
+
+	mutex_lock(&t->lock);
+	waits = t->state == THREAD_STOPPED && !t->lost;
+	mutex_unlock(&t->lock);
+	return waits;
+}
+
 void zygote_step_locked(struct platform *p, bool wake)
 {
 	struct platform_thread *z = p->zygote;
 	struct platform_reply r = {.report = true};
 
-	if (!z || p->broken || z->state != THREAD_STOPPED)
+	if (!z || p->broken || !waits_for_reply(z))
 		return;
 	if (!list_empty(&p->spawn)) {
 		r.child = list_first(&p->spawn, struct platform_thread, link);

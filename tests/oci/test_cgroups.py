@@ -27,11 +27,12 @@ def members(path):
 
 @test
 def named_cgroup_holds_the_sandbox(box):
-    box.config["linux"]["cgroupsPath"] = f"/cvisor-test/{box.id}"
+    parent = f"cvisor-test-{box.id}"
+    box.config["linux"]["cgroupsPath"] = f"/{parent}/{box.id}"
     box.args("sleep", "1000")
     box.create()
     paths = cgroup_paths(box.id)
-    check(paths and all("/cvisor-test/" in p for p in paths), f"cgroups {paths}")
+    check(paths and all(f"/{parent}/" in p for p in paths), f"cgroups {paths}")
     for path in paths:
         for pid in (box.state()["pid"], box.gofer_pid()):
             check(pid in members(path), f"process {pid} is not in {path}")
@@ -40,7 +41,7 @@ def named_cgroup_holds_the_sandbox(box):
         check(all(alive(pid) for pid in members(path)), "dead members")
     box.ok("delete", "--force", box.id)
     equal(cgroup_paths(box.id), [], "cgroups after delete")
-    for path in cgroup_paths("cvisor-test"):
+    for path in cgroup_paths(parent):
         os.rmdir(path)
 
 

@@ -153,7 +153,7 @@ def platform_that_is_asked_for(box):
 def is_quick_and_leaves_nothing(box):
     def world():
         with open("/proc/self/mountinfo") as f:
-            mounts = f.read()
+            mounts = [line for line in f if "cvisor-doctor" in line or box.dir in line]
         groups = [d for where, dirs, _ in os.walk("/sys/fs/cgroup") for d in dirs if "cvisor-doctor" in d]
         return mounts, groups
 

@@ -81,9 +81,10 @@ def every_stub_of_an_idle_container(box):
     equal(p.stdout.readline(), b"ready\n", "output")
     for stub in sorted(descendants_of(box.state()["pid"])):  # the zygote first, then what could take its place
         kill(stub)
-    equal(p.wait(30), 137, "status of run")
+    status = p.wait(30)
     with open(log) as f:
         text = f.read()
+    equal(status, 137, f"status of run, whose log is {text!r},")
     check("crashed" not in text and "panic" not in text, f"an abort: {text}")
     box.check_clean()
 

@@ -89,22 +89,29 @@ static void *until_noticed(void *arg)
 }
 
 /*
- * Returns when its death has been dealt with: by a reaper, or in platform_next. An interruption
- * says nothing of it: one may be left over, made for a guest that ended before.
+ * Returns when the zygote is another process: its death is dealt with by a reaper, or in
+ * platform_next. An interruption says nothing of it: one may be left over, made for a guest that
+ * ended before.
  */
-static void kill_zygote(void)
+static void wait_for_heir_of(pid_t pid)
 {
-	pid_t pid = zygote_pid();
 	pthread_t thread;
 
-	assert_true(pid > 0);
-	kill(pid, SIGKILL);
 	assert_int_equal(pthread_create(&thread, NULL, until_noticed, &pid), 0);
 	if (strcmp(TEST_PLATFORM, "ptrace") == 0)
 		while (!mini.broken && zygote_pid() == pid)
 			mini_step(&mini);
 	pthread_join(thread, NULL);
 	assert_true(zygote_pid() != pid);
+}
+
+static void kill_zygote(void)
+{
+	pid_t pid = zygote_pid();
+
+	assert_true(pid > 0);
+	kill(pid, SIGKILL);
+	wait_for_heir_of(pid);
 }
 
 static void run(long program, long arg)
@@ -147,6 +154,36 @@ static void what_was_ordered_is_made(void **state)
 	}
 }
 
+static pid_t first_spare_pid(void)
+{
+	struct platform_thread *t;
+	pid_t pid;
+
+	mutex_lock(&mini.p->lock);
+	t = list_first_or_null(&mini.p->spares, struct platform_thread, link);
+	pid = t ? t->process->pid : 0;
+	mutex_unlock(&mini.p->lock);
+	return pid;
+}
+
+/* It is promoted before anybody has noticed that it is dead, and what it was told is lost. */
+static void the_heir_is_dead_too(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 20; i++) {
+		pid_t heir;
+
+		run_until_spares(2);
+		heir = first_spare_pid();
+		assert_true(heir > 0);
+		kill(heir, SIGKILL);
+		kill_zygote();
+		wait_for_heir_of(heir);
+		assert_false(mini.broken);
+		run(P_FORK, 0);
+	}
+}
+
 static void without_spares_the_sentry_is_told(void **state)
 {
 	uint64_t start = mini_now_ns();
@@ -163,6 +200,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_spare_takes_its_place),
 	    cmocka_unit_test(what_was_ordered_is_made),
+	    cmocka_unit_test(the_heir_is_dead_too),
 	};
 	const struct CMUnitTest none[] = {
 	    cmocka_unit_test(without_spares_the_sentry_is_told),

@@ -192,6 +192,107 @@ static void row_splice(long n)
 	close(to);
 }
 
+/* ---- data that passes by ---- */
+
+#define PASSING (64u << 20)
+
+/* A file that isn't read often enough to be in any cache but the host's. */
+static int passing_fd(void)
+{
+	static int fd = -1;
+
+	if (fd >= 0)
+		return fd;
+	fd = open("/bench.passing", O_RDWR | O_CREAT | O_TRUNC, 0600);
+	if (fd < 0)
+		fail("/bench.passing");
+	unlink("/bench.passing");
+	for (unsigned at = 0; at < PASSING; at += BUFFER_SIZE)
+		if (write(fd, buffer, BUFFER_SIZE) != BUFFER_SIZE)
+			fail("write");
+	return fd;
+}
+
+static void read_on(long n, size_t size)
+{
+	int fd = passing_fd();
+
+	while (n--) {
+		ssize_t got = read(fd, buffer, size);
+
+		if (got == 0)
+			got = lseek(fd, 0, SEEK_SET) ? -1 : read(fd, buffer, size);
+		if (got != (ssize_t)size)
+			fail("read");
+	}
+}
+
+static void row_cat_128k(long n)
+{
+	read_on(n, 128 << 10);
+}
+
+static void row_cat_1m(long n)
+{
+	read_on(n, 1 << 20);
+}
+
+/* A file's data through a pipe into another file, as cp and web servers' caches do it. */
+static void row_splice_copy(long n)
+{
+	int from = passing_fd(), to = open("/bench.copy", O_RDWR | O_CREAT | O_TRUNC, 0600), p[2];
+
+	if (to < 0 || pipe(p) < 0)
+		fail("/bench.copy");
+	while (n--) {
+		loff_t in = (n & 511) * 65536, out = 0;
+
+		if (splice(from, &in, p[1], NULL, 65536, 0) != 65536 ||
+		    splice(p[0], NULL, to, &out, 65536, 0) != 65536)
+			fail("splice");
+	}
+	close(p[0]);
+	close(p[1]);
+	close(to);
+	unlink("/bench.copy");
+}
+
+/* sendfile into a pipe that the same thread empties into /dev/null. */
+static void row_sendfile_pipe(long n)
+{
+	int from = passing_fd(), to = open("/dev/null", O_WRONLY), p[2];
+
+	if (to < 0 || pipe(p) < 0)
+		fail("pipe");
+	while (n--) {
+		off_t in = (n & 511) * 65536;
+
+		if (sendfile(p[1], from, &in, 65536) != 65536 ||
+		    splice(p[0], NULL, to, NULL, 65536, 0) != 65536)
+			fail("sendfile");
+	}
+	close(p[0]);
+	close(p[1]);
+	close(to);
+}
+
+/* sendfile into a pipe that is read: what `cat FILE | program` costs at best. */
+static void row_sendfile_read(long n)
+{
+	int from = passing_fd(), p[2];
+
+	if (pipe(p) < 0)
+		fail("pipe");
+	while (n--) {
+		off_t in = (n & 511) * 65536;
+
+		if (sendfile(p[1], from, &in, 65536) != 65536 || read(p[0], buffer, 65536) != 65536)
+			fail("sendfile");
+	}
+	close(p[0]);
+	close(p[1]);
+}
+
 static void row_copy_file_range(long n)
 {
 	int fd = data_fd(), to = open("/bench.copy", O_RDWR | O_CREAT | O_TRUNC, 0600);
@@ -272,6 +373,11 @@ const struct row file_rows[] = {
     {"sendfile 64 KiB", row_sendfile, 100},
     {"splice 32 KiB in+out", row_splice, 100},
     {"copy_file_range 64 KiB", row_copy_file_range, 50},
+    {"cat 128 KiB", row_cat_128k, 64},
+    {"cat 1 MiB", row_cat_1m, 16},
+    {"splice 64 KiB file-pipe-file", row_splice_copy, 50},
+    {"sendfile 64 KiB file-pipe, splice", row_sendfile_pipe, 50},
+    {"sendfile 64 KiB file-pipe, read", row_sendfile_read, 50},
     {"pread 4 KiB, 8 threads", row_crowd_threads, 8000},
     {"pread 4 KiB, 8 processes", row_crowd_processes, 8000},
     {NULL, NULL, 0},

@@ -42,6 +42,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/guard.h"
 #include "platform/notify/notify.h"
 
 #define SLICE_MS   2
@@ -197,7 +198,7 @@ static size_t copy_piece(struct platform_thread *t, uint64_t va, char *buf, size
 	ch->copy = (struct channel_copy){
 	    .va = va, .offset = offset, .size = (uint32_t)size, .write = write};
 	if (write)
-		memcpy(area, buf, size);
+		size = ch->copy.size = (uint32_t)guarded_copy(area, buf, size);
 	notify_order_copy(t);
 	if (!await_copied(t))
 		return 0;

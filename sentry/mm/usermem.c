@@ -405,17 +405,31 @@ static ssize_t read_direct(struct uio *u, uint64_t va, void *to, size_t size, in
 	return n;
 }
 
+/*
+ * Where no window covers all of it the host copies, from the source to the guest's memory at once:
+ * what is gone is a short count for it.
+ */
+static size_t guarded_piece(struct uio *u, uint64_t va, const void *src, size_t size)
+{
+	void *to = direct_buffer(u, va, size, true);
+	size_t n;
+
+	if (!to)
+		return bounded(va, size) == size ? task_write(u->task, va, src, size) : 0;
+	n = guarded_copy(to, src, size);
+	if (n && u->task)
+		platform_window_written(u->task->pt, va, n);
+	return n;
+}
+
 size_t uio_write_guarded(struct uio *u, const void *src, size_t size)
 {
 	size_t done = 0, piece;
 	uint64_t va;
 
 	while ((piece = uio_next(u, size - done, &va)) > 0) {
-		void *to = direct_buffer(u, va, piece, true);
-		size_t n = to ? guarded_copy(to, (const char *)src + done, piece) : 0;
+		size_t n = guarded_piece(u, va, (const char *)src + done, piece);
 
-		if (n && u->task)
-			platform_window_written(u->task->pt, va, n);
 		uio_advance(u, n);
 		done += n;
 		if (n < piece)

@@ -86,8 +86,7 @@ ssize_t uio_write(struct uio *u, const void *src, size_t size); /* into the gues
 ssize_t uio_read(struct uio *u, void *dst, size_t size);	/* out of them */
 ssize_t uio_write_zeros(struct uio *u, size_t size);
 /*
- * As uio_write, from memory that may be gone (base/guard.h), and only as far as it needs no host
- * call. Bytes, perhaps 0.
+ * As uio_write, from memory that may be gone (base/guard.h). Bytes, perhaps 0.
  */
 size_t uio_write_guarded(struct uio *u, const void *src, size_t size);
 

@@ -533,3 +533,33 @@ TEST(dev_null_zero_full)
 	EQ(st.st_rdev, 0x103);
 	EQ(read(OK(open("/dev/urandom", O_RDONLY)), buf, 4), 4);
 }
+
+/* Large reads while somebody else cuts the file off and lets it grow again. */
+TEST(large_reads_of_a_file_that_is_cut)
+{
+	enum { SIZE = 512 << 10, ROUNDS = 300 };
+	static char buf[SIZE], xs[SIZE];
+	int fd = OK(open("f", O_RDWR | O_CREAT, 0600));
+	pid_t pid;
+
+	memset(xs, 'x', sizeof(xs));
+	EQ(pwrite(fd, xs, SIZE, 0), SIZE);
+	pid = OK(fork());
+	if (!pid) {
+		for (int i = 0; i < ROUNDS; i++)
+			if (ftruncate(fd, 5000) || pwrite(fd, xs, SIZE, 0) != SIZE)
+				_exit(1);
+		_exit(0);
+	}
+	for (int i = 0; i < ROUNDS; i++) {
+		ssize_t n = pread(fd, buf, SIZE, 0);
+
+		CHECK(n >= 5000 && n <= SIZE);
+		CHECK(buf[0] == 'x' && buf[4999] == 'x');
+		for (ssize_t at = 5000; at < n; at += 4096)
+			CHECK(buf[at] == 'x' || buf[at] == 0);
+	}
+	WAIT_EXIT(pid, 0);
+	EQ(pread(fd, buf, SIZE, 0), SIZE);
+	MEM_EQ(buf, xs, SIZE);
+}

@@ -32,10 +32,11 @@
 #include "sentry/kernel/timer.h"
 #include "sentry/mm/usermem.h"
 
-#define KEPT_MAX   512 /* inodes that keep descriptors */
-#define SLOW_NS	   200000u
-#define SLOW_CALLS 16
-#define LARGE_SIZE (256u * 1024)
+#define KEPT_MAX     512 /* inodes that keep descriptors */
+#define SLOW_NS	     200000u
+#define SLOW_CALLS   16
+#define LARGE_SIZE   (256u * 1024)
+#define LARGE_MAPPED (2u << 20) /* a copy of 100 us */
 
 /* An open file's private data. */
 struct gofer_file {
@@ -286,14 +287,12 @@ static ssize_t read_blind(struct file *f, struct uio *to, int64_t *pos)
 }
 
 /* With a host call: first what is in the page cache, then, without the lead, what isn't. */
-static ssize_t read_host(struct file *f, struct uio *to, int64_t *pos)
+static ssize_t read_cached_first(struct file *f, struct uio *to, int64_t *pos)
 {
 	struct gofer_inode *g = gofer_inode(f->inode);
 	struct gofer_super *s = g->super;
-	int64_t start = *pos;
 	ssize_t n, more;
 
-	stat_count(file_reads);
 	if (s->remote || to->left > LARGE_SIZE ||
 	    atomic_load_explicit(&s->no_nowait, memory_order_relaxed))
 		return read_blind(f, to, pos);
@@ -302,8 +301,6 @@ static ssize_t read_host(struct file *f, struct uio *to, int64_t *pos)
 		atomic_store(&s->no_nowait, true);
 		return read_blind(f, to, pos);
 	}
-	if (n > 0 && may_map(g))
-		filemap_seen(g, start, (uint64_t)n);
 	if (n != -EAGAIN && (n <= 0 || !to->left ||
 			     (uint64_t)*pos >= __atomic_load_n(&f->inode->size, __ATOMIC_RELAXED)))
 		return n;
@@ -313,11 +310,27 @@ static ssize_t read_host(struct file *f, struct uio *to, int64_t *pos)
 	return n > 0 ? n + MAX(more, (ssize_t)0) : more;
 }
 
+static ssize_t read_host(struct file *f, struct uio *to, int64_t *pos)
+{
+	struct gofer_inode *g = gofer_inode(f->inode);
+	int64_t start = *pos;
+	ssize_t n = read_cached_first(f, to, pos);
+
+	stat_count(file_reads);
+	if (n > 0 && may_map(g))
+		filemap_seen(g, start, (uint64_t)n);
+	return n;
+}
+
 static ssize_t file_read(struct file *f, struct uio *to, int64_t *pos)
 {
 	struct gofer_inode *g = gofer_inode(f->inode);
-	size_t n = may_map(g) ? filemap_read(g, gofer_file(f)->hf, to, pos) : 0;
 	ssize_t more;
+	size_t n;
+
+	if (to->left > LARGE_MAPPED)
+		worker_going_long();
+	n = may_map(g) ? filemap_read(g, gofer_file(f)->hf, to, pos) : 0;
 
 	if (n &&
 	    (!to->left || (uint64_t)*pos >= __atomic_load_n(&f->inode->size, __ATOMIC_RELAXED)))

@@ -5,8 +5,8 @@
  * A file is mapped in chunks of CHUNK_SIZE, shared and read-only, from the descriptor with which
  * the guest's file was opened. So a chunk always shows what a read would return, whoever writes.
  *
- *	first read of a page		a host call that doesn't wait (RWF_NOWAIT); the page is
- *					noted as `seen`: it is in the page cache
+ *	first read of a page		a host call (file.c); the page is noted as `seen`: it is in
+ *					the page cache now
  *	second read of all its pages	the chunk is mapped, the bytes are copied
  *	further ones			copied
  *
@@ -53,7 +53,7 @@ struct map_chunk {
 	uint32_t index;	       /* [I] in gofer_inode.chunks */
 	struct refcount pins;  /* one of the file, one of each reader */
 	atomic_bool used;      /* [a] since the list was last gone through */
-	uint64_t seen;	       /* [m] pages that were in the page cache when they were read */
+	uint64_t seen;	       /* [m] pages that were read: the page cache has them */
 	const uint8_t *addr;   /* [m] set once; NULL: not mapped */
 };
 

@@ -142,6 +142,7 @@ struct platform_thread {
 	struct tracee *tracee;	   /* [t] and [p]: the ptrace platform's view of it */
 	struct platform_regs regs; /* [o] of the last event */
 	uint32_t window_count;	   /* [o] */
+	uint32_t call_nr;	   /* [o] of the last event; PLATFORM_CALLS_MAX: it was no call */
 	/* [o] the window whose only content are the bytes in small: they are not in the channel */
 	struct window *small_of;
 	uint8_t small[CHANNEL_INLINE];
@@ -158,18 +159,19 @@ struct platform_counters {
 #define EARLY_DEAD_MAX 64
 
 struct platform {
-	const struct platform_callbacks *callbacks; /* [I] */
-	const struct platform_backend *backend;	    /* [I] */
-	void *state;				    /* [I] the backend's own */
-	int proc_fd;				    /* [I] of /proc's root, or -1 */
-	uint64_t without, force;		    /* [I] FEATURE_BIT()s */
-	const struct copyplan *copyplans;	    /* [I] */
-	uint32_t copyplan_count;		    /* [I] */
-	uint32_t spare_target;			    /* [I] */
-	uint32_t answer_count;			    /* [I] */
-	uint64_t vdso_size, vdso_code_offset;	    /* [I] */
-	bool fsgsbase;				    /* [I] */
-	struct platform_counters stats;		    /* [a] */
+	const struct platform_callbacks *callbacks;	/* [I] */
+	const struct platform_backend *backend;		/* [I] */
+	void *state;					/* [I] the backend's own */
+	int proc_fd;					/* [I] of /proc's root, or -1 */
+	uint64_t without, force;			/* [I] FEATURE_BIT()s */
+	const struct copyplan *copyplans;		/* [I] */
+	uint32_t copyplan_count;			/* [I] */
+	uint32_t spare_target;				/* [I] */
+	uint32_t answer_count;				/* [I] */
+	uint64_t vdso_size, vdso_code_offset;		/* [I] */
+	bool fsgsbase;					/* [I] */
+	struct platform_counters stats;			/* [a] */
+	atomic_uint copied_by_call[PLATFORM_CALLS_MAX]; /* [a] */
 
 	struct mutex arena_lock;
 	struct channel_arena *arena; /* [arena_lock] the one with free places */

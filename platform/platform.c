@@ -212,6 +212,9 @@ void platform_get_stats(struct platform *p, struct platform_stats *ret_stats)
 	ret_stats->name = atomic_load_explicit(&p->stats.name, memory_order_relaxed);
 	PLATFORM_COUNTERS(LOAD)
 #undef LOAD
+	for (uint32_t nr = 0; nr < PLATFORM_CALLS_MAX; nr++)
+		ret_stats->copied_by_call[nr] =
+		    atomic_load_explicit(&p->copied_by_call[nr], memory_order_relaxed);
 }
 
 /* --- events --- */

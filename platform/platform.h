@@ -281,10 +281,14 @@ struct platform_config {
 	X(replies_here, "replies to notifications that wake on the replier's CPU")                 \
 	X(replies_away, "replies to notifications that wake where the host likes")
 
+#define PLATFORM_CALLS_MAX 512
+
 struct platform_stats {
 #define PLATFORM_FIELD(name, text) uint64_t name;
 	PLATFORM_COUNTERS(PLATFORM_FIELD)
 #undef PLATFORM_FIELD
+	/* Of vm_reads and vm_writes: those for a call of that number, which no window served. */
+	uint32_t copied_by_call[PLATFORM_CALLS_MAX];
 };
 
 /*
@@ -414,7 +418,8 @@ void platform_thread_put(struct platform_thread *t);
  * Guest memory. t is the STOPPED thread whose windows may serve, and the caller its owner; or t is
  * NULL, and the caller any thread. mm is t's, and is kept alive by the caller through one of its
  * threads, which must not be put meanwhile. They return the count of bytes copied from the start;
- * less than size means that the next byte faults. Every byte is read once.
+ * less than size means that the next byte faults. Every byte is read once. What platform_write is
+ * given may be a mapped file's memory that is gone (base/guard.h) where no window is there for it.
  */
 size_t platform_read(struct platform_thread *t, struct platform_mm *mm, uint64_t va, void *buf,
 		     size_t size);

@@ -85,6 +85,12 @@ static bool report_valid(const struct platform_report *r)
 	       r->error > -4096;
 }
 
+static uint32_t call_number(const struct channel_call *call)
+{
+	return (uint32_t)(call->type == PEV_CALL ? MIN(call->nr, (uint64_t)PLATFORM_CALLS_MAX)
+						 : PLATFORM_CALLS_MAX);
+}
+
 bool request_decode(struct platform_thread *t, struct platform_event *ret_event)
 {
 	const struct channel *ch = t->ch;
@@ -95,6 +101,7 @@ bool request_decode(struct platform_thread *t, struct platform_event *ret_event)
 	t->regs_known = false;
 	t->window_count = 0;
 	t->small_of = NULL;
+	t->call_nr = call_number(&call);
 	switch (call.type) {
 	case PEV_CALL:
 		decode_call(t, &call, ret_event);

@@ -180,6 +180,16 @@ static bool is_denied(ssize_t n)
 	return n == -EPERM || n == -EACCES || n == -ENOSYS;
 }
 
+static void count_copy(struct platform *p, const struct platform_thread *t, bool write)
+{
+	if (write)
+		count_stat(p, vm_writes);
+	else
+		count_stat(p, vm_reads);
+	if (t && t->call_nr < PLATFORM_CALLS_MAX)
+		atomic_fetch_add_explicit(&p->copied_by_call[t->call_nr], 1, memory_order_relaxed);
+}
+
 static size_t vm_copy(struct platform_thread *t, struct platform_mm *mm, uint64_t va, void *buf,
 		      size_t size, bool write)
 {
@@ -188,10 +198,7 @@ static size_t vm_copy(struct platform_thread *t, struct platform_mm *mm, uint64_
 
 	if (va >= PLATFORM_GUEST_MAX || size == 0)
 		return 0;
-	if (write)
-		count_stat(mm->p, vm_writes);
-	else
-		count_stat(mm->p, vm_reads);
+	count_copy(mm->p, t, write);
 	n = vm_try(t, mm, vm_call, va, buf, size, write);
 	if (unlikely(is_denied(n))) {
 		n = backend->copy ? backend->copy(t, mm, va, buf, size, write) : -ESRCH;

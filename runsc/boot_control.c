@@ -28,6 +28,7 @@
 #include "sentry/kernel/process.h"
 #include "sentry/kernel/signal.h"
 #include "sentry/kernel/stats.h"
+#include "sentry/kernel/syscall.h"
 #include "sentry/kernel/task.h"
 #include "sentry/kernel/unsupported.h"
 #include "sentry/mm/mm.h"
@@ -190,6 +191,16 @@ static int do_ps(struct boot *b, const struct control_request *r, struct answer 
 	return 0;
 }
 
+/* Calls whose buffers no window held, by name. */
+static void report_copies(const struct platform_stats *s, const struct kernel *k,
+			  struct strbuf *out)
+{
+	for (uint32_t nr = 0; nr < MIN(k->table_count, (uint32_t)PLATFORM_CALLS_MAX); nr++)
+		if (s->copied_by_call[nr] && k->table[nr].name)
+			strbuf_addf(out, "counter %" PRIu32 " copied.%s\n", s->copied_by_call[nr],
+				    k->table[nr].name);
+}
+
 void boot_stats(struct boot *b, struct strbuf *out)
 {
 	struct platform_stats s = b->last_stats;
@@ -199,6 +210,7 @@ void boot_stats(struct boot *b, struct strbuf *out)
 #define ROW(name, text) strbuf_addf(out, "counter %" PRIu64 " " #name "\n", s.name);
 	PLATFORM_COUNTERS(ROW)
 #undef ROW
+	report_copies(&s, b->kernel, out);
 	gofer_client_report(b->gofer, out);
 	stats_report(b->kernel, out);
 	unsupported_report(out);

@@ -165,6 +165,12 @@ enum ret_kind {
 		AK_##kind, COPYWIN_##dir, n, size                                                  \
 	}
 
+/* A buffer for some commands, a number for others. */
+#define A_WHEN(kind, dir, size, when)                                                              \
+	{                                                                                          \
+		AK_##kind, COPYWIN_##dir, COPYWIN_FIXED, size, COPYWIN_##when                      \
+	}
+
 #define A_NONE	       A_VALUE(NONE)
 #define A_INT	       A_VALUE(INT)
 #define A_UINT	       A_VALUE(UINT)
@@ -197,7 +203,7 @@ enum ret_kind {
 #define A_FUTEX	       A_VALUE(FUTEX)
 #define A_FUTEX_ARG    A_VALUE(FUTEX_ARG)
 #define A_FCNTL	       A_VALUE(FCNTL)
-#define A_FCNTL_ARG    A_VALUE(FCNTL_ARG)
+#define A_FCNTL_ARG    A_WHEN(FCNTL_ARG, INOUT, sizeof(struct abi_flock), FCNTL_LOCK)
 #define A_IOCTL	       A_VALUE(IOCTL)
 #define A_IOCTL_ARG    A_FIXED(IOCTL_ARG, INOUT, 64)
 #define A_SIGHOW       A_VALUE(SIGHOW)
@@ -208,7 +214,7 @@ enum ret_kind {
 #define A_RUSAGE       A_VALUE(RUSAGE)
 #define A_PRIO	       A_VALUE(PRIO)
 #define A_PRCTL	       A_VALUE(PRCTL)
-#define A_PRCTL_ARG    A_VALUE(PRCTL_ARG)
+#define A_PRCTL_ARG    A_WHEN(PRCTL_ARG, INOUT, ABI_TASK_COMM_LEN, PRCTL_VALUE)
 #define A_ARCH_PRCTL   A_VALUE(ARCH_PRCTL)
 #define A_SOCK_FAMILY  A_VALUE(SOCK_FAMILY)
 #define A_SOCK_TYPE    A_VALUE(SOCK_TYPE)
@@ -301,8 +307,8 @@ enum ret_kind {
 #define A_IN_SOCKADDR(n) A_ARRAY(SOCKADDR, IN, n, 1)
 /* n: the argument that points at the size; the window has room for the largest. */
 #define A_OUT_SOCKADDR(n)   A_FIXED(SOCKADDR_OUT, OUT, sizeof(struct abi_sockaddr_storage))
-#define A_IN_MSGHDR	    A_FIXED(MSGHDR, IN, sizeof(struct abi_msghdr))
-#define A_INOUT_MSGHDR	    A_FIXED(MSGHDR, INOUT, sizeof(struct abi_msghdr))
+#define A_IN_MSGHDR	    A_FIXED(MSGHDR, MSG_IN, sizeof(struct abi_msghdr))
+#define A_INOUT_MSGHDR	    A_FIXED(MSGHDR, MSG_OUT, sizeof(struct abi_msghdr))
 #define A_INOUT_MMSGHDRS(n) A_ARRAY(OPAQUE, INOUT, n, sizeof(struct abi_mmsghdr))
 #define A_IN_OPTVAL(n)	    A_ARRAY(OPTVAL, IN, n, 1)
 #define A_OUT_OPTVAL	    A_FIXED(OPTVAL, OUT, 64)

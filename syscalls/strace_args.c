@@ -127,7 +127,7 @@ bool strace_arg_is_result(const struct strace_call *c, unsigned int i)
 		return strace_arg(c, 1) == ABI_F_GETLK || strace_arg(c, 1) == ABI_F_OFD_GETLK ||
 		       strace_arg(c, 1) == ABI_F_GETOWN_EX;
 	case AK_MSGHDR:
-		return arg->copy == COPYWIN_INOUT;
+		return arg->copy == COPYWIN_MSG_OUT;
 	case AK_INTS:
 		return arg->copy != COPYWIN_IN;
 	default:

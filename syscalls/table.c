@@ -42,6 +42,7 @@ static void plan_call(struct copyplan *plan, const struct syscall_entry *entry)
 		    .kind = arg->copy,
 		    .size_arg = arg->size_arg,
 		    .size = arg->size,
+		    .when = arg->when,
 		};
 	}
 }

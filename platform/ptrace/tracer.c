@@ -311,6 +311,7 @@ static int called(struct platform *p, struct tracee *e, struct platform_event *e
 		tracee_punish(e, "a call that doesn't follow");
 		return 0;
 	}
+	e->t->call_nr = (uint32_t)MIN(ev->call.nr, (uint64_t)PLATFORM_CALLS_MAX);
 	count_stat(p, calls);
 	return 1;
 }

@@ -18,6 +18,8 @@ static inline uint64_t plan_size(const struct copywin *w, const uint64_t arg[6])
 {
 	uint64_t count, size;
 
+	if (!copywin_wanted(w, arg))
+		return 0;
 	if (w->size_arg == COPYWIN_FIXED)
 		return w->size;
 	count = arg[w->size_arg < 6 ? w->size_arg : 5];
@@ -28,13 +30,13 @@ static inline uint64_t plan_size(const struct copywin *w, const uint64_t arg[6])
 
 static inline bool plan_writable(const struct copywin *w)
 {
-	return w->kind == COPYWIN_OUT || w->kind == COPYWIN_INOUT;
+	return w->kind == COPYWIN_OUT || w->kind == COPYWIN_INOUT || w->kind == COPYWIN_MSG_OUT;
 }
 
 /* The arguments say all about it. */
 static inline bool plan_is_plain(const struct copywin *w)
 {
-	return w->kind == COPYWIN_IN || plan_writable(w);
+	return w->kind == COPYWIN_IN || w->kind == COPYWIN_OUT || w->kind == COPYWIN_INOUT;
 }
 
 /* Room for one more window: its offset, *used moves on. -1: none is made. */

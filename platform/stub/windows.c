@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Windows: copies of the buffers that a call reads, room for those it writes. */
+#include "abi/socket.h"
+#include "abi/uio.h"
 #include "platform/stub/plan.h"
 #include "platform/stub/stub.h"
 
@@ -48,6 +50,16 @@ static void fill_string(struct fill *f, uint64_t va, uint32_t max)
 		w->have = n;
 }
 
+/* A buffer that the call reads, or (out) writes. */
+static struct channel_window *fill_buffer(struct fill *f, uint64_t va, uint64_t size, bool out)
+{
+	struct channel_window *w = reserve(f, va, size, out);
+
+	if (w && !out)
+		copy_in(f, w);
+	return w;
+}
+
 /* The buffers named by an array of struct iovec that is in a window. */
 static void fill_iov(struct fill *f, const struct channel_window *array, bool out)
 {
@@ -55,11 +67,25 @@ static void fill_iov(struct fill *f, const struct channel_window *array, bool ou
 	uint32_t count = array->have / 16;
 
 	for (uint32_t i = 0; i < count && i < IOV_MAX_LOOK; i++) {
-		struct channel_window *w = reserve(f, iov[2 * i], iov[2 * i + 1], out);
-
-		if (w && !out)
-			copy_in(f, w);
+		fill_buffer(f, iov[2 * i], iov[2 * i + 1], out);
 	}
+}
+
+/* What a struct msghdr that is in a window names. */
+static void fill_message(struct fill *f, const struct channel_window *at, bool out)
+{
+	const struct abi_msghdr *m = (const void *)(f->ch->window + at->offset);
+	struct channel_window *array;
+	uint64_t count;
+
+	if (at->have < sizeof(*m))
+		return;
+	count = m->iovlen < IOV_MAX_LOOK ? m->iovlen : IOV_MAX_LOOK;
+	array = fill_buffer(f, m->iov, count * sizeof(struct abi_iovec), false);
+	if (array)
+		fill_iov(f, array, out);
+	fill_buffer(f, m->name, m->namelen, out);
+	fill_buffer(f, m->control, m->controllen, out);
 }
 
 static void fill_one(struct fill *f, const struct copywin *cw, const uint64_t arg[6])
@@ -79,6 +105,8 @@ static void fill_one(struct fill *f, const struct copywin *cw, const uint64_t ar
 	copy_in(f, w);
 	if (cw->kind == COPYWIN_IOV_IN || cw->kind == COPYWIN_IOV_OUT)
 		fill_iov(f, w, cw->kind == COPYWIN_IOV_OUT);
+	if (cw->kind == COPYWIN_MSG_IN || cw->kind == COPYWIN_MSG_OUT)
+		fill_message(f, w, cw->kind == COPYWIN_MSG_OUT);
 }
 
 void stub_fill_windows(struct channel *ch)

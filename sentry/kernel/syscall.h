@@ -24,6 +24,7 @@ struct syscall_arg {
 	uint8_t copy;	  /* enum copywin_kind of platform/copyplan.h */
 	uint8_t size_arg; /* as in struct copywin */
 	uint16_t size;
+	uint8_t when; /* enum copywin_when */
 };
 
 typedef int64_t (*syscall_handler)(struct task *t, const struct sysargs *a);

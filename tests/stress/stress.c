@@ -21,6 +21,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "calls.h"
+
 static const char *self;
 
 static void fail(const char *what)
@@ -342,7 +344,7 @@ static const struct {
     {"read", calls_read, 100000},     {"write", calls_write, 100000},
     {"stat", calls_stat, 100000},     {"getdents", calls_getdents, 100000},
     {"signals", signal_storm, 10000}, {"idle", idle, 0},
-    {"storm", storm, 100000},
+    {"storm", storm, 100000},	      {"windows", common_calls, 1000},
 };
 
 int main(int argc, char **argv)

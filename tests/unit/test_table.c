@@ -118,6 +118,8 @@ static void plans_follow_the_rows(void **state)
 	expect_win(plans, __NR_epoll_wait, 1, COPYWIN_OUT, 2, 12);
 	expect_win(plans, __NR_writev, 1, COPYWIN_IOV_IN, 2, 16);
 	expect_win(plans, __NR_getdents64, 1, COPYWIN_OUT, 2, 1);
+	expect_win(plans, __NR_fcntl, 2, COPYWIN_INOUT, COPYWIN_FIXED, 32);
+	expect_win(plans, __NR_prctl, 1, COPYWIN_INOUT, COPYWIN_FIXED, 16);
 	assert_int_equal(plans[__NR_pselect6].count, 5);
 	assert_int_equal(plans[__NR_getpid].count, 0);
 	assert_int_equal(plans[400].count, 0);
@@ -128,12 +130,32 @@ static void plans_follow_the_rows(void **state)
 	free(plans);
 }
 
+/* Only commands with a buffer have one. */
+static void conditions(void **state)
+{
+	struct copyplan *plans = syscall_copyplans_new();
+	const struct copywin *lock = find_win(&plans[__NR_fcntl], 2);
+	const struct copywin *name = find_win(&plans[__NR_prctl], 1);
+
+	(void)state;
+	assert_true(copywin_wanted(lock, (uint64_t[6]){3, ABI_F_SETLK}));
+	assert_true(copywin_wanted(lock, (uint64_t[6]){3, ABI_F_OFD_SETLKW}));
+	assert_false(copywin_wanted(lock, (uint64_t[6]){3, ABI_F_SETFD}));
+	assert_false(copywin_wanted(lock, (uint64_t[6]){3, ABI_F_SETLK + 64}));
+	assert_true(copywin_wanted(name, (uint64_t[6]){ABI_PR_SET_NAME}));
+	assert_false(copywin_wanted(name, (uint64_t[6]){ABI_PR_SET_DUMPABLE}));
+	assert_false(copywin_wanted(name, (uint64_t[6]){UINT64_MAX}));
+	assert_true(copywin_wanted(find_win(&plans[__NR_read], 1), (uint64_t[6]){0}));
+	free(plans);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(rows_are_complete),
 	    cmocka_unit_test(absent_rows_have_absent_handlers),
 	    cmocka_unit_test(plans_follow_the_rows),
+	    cmocka_unit_test(conditions),
 	};
 
 	return cmocka_run_group_tests_name("table", tests, NULL, NULL);

@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef TESTS_STRESS_CALLS_H
+#define TESTS_STRESS_CALLS_H
+
+/* Every common call with buffers, n times. Ends the program if one of them fails. */
+void common_calls(long n);
+
+#endif

@@ -60,6 +60,8 @@ enum feature_kind {
 	X(POLL, "poll", FEATURE_SPEED, "", "speed: each call wakes the sentry")                    \
 	X(WINDOWS, "windows", FEATURE_SPEED, "", "speed: guest memory is copied by host calls")    \
 	X(ANSWERS, "answers", FEATURE_SPEED, "", "speed: getpid and its like ask the sentry")      \
+	X(OWN_STATE, "own-state", FEATURE_SPEED, "",                                               \
+	  "speed: masks of signals and returns from their handlers ask the sentry")                \
 	X(HOST_FUTEX, "host-futex", FEATURE_SPEED, "",                                             \
 	  "speed: the sentry keeps the queues of private futexes")                                 \
 	X(FILE_MAPS, "file-maps", FEATURE_SPEED, "", "speed: each read of a file is a host call")  \

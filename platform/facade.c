@@ -54,6 +54,9 @@ PLAIN(platform_thread_mm);
 PLAIN(platform_clone_prepare);
 PLAIN(platform_reply);
 PLAIN(platform_answers_set);
+PLAIN(platform_own_set);
+PLAIN(platform_own_get);
+PLAIN(platform_own_ask);
 PLAIN(platform_kick);
 PLAIN(platform_kill);
 PLAIN(platform_kill_soon);
@@ -630,6 +633,24 @@ void platform_answers_set(struct platform_thread *t, const uint64_t *values, uin
 {
 	known("platform_answers_set", t);
 	plain_platform_answers_set(t, values, valid);
+}
+
+void platform_own_set(struct platform_thread *t, const struct platform_own *own)
+{
+	known("platform_own_set", t);
+	plain_platform_own_set(t, own);
+}
+
+void platform_own_get(struct platform_thread *t, struct platform_own *ret_own)
+{
+	known("platform_own_get", t);
+	plain_platform_own_get(t, ret_own);
+}
+
+void platform_own_ask(struct platform_thread *t, bool ask)
+{
+	known("platform_own_ask", t);
+	plain_platform_own_ask(t, ask);
 }
 
 void platform_kick(struct platform_thread *t)

@@ -132,6 +132,8 @@ static int fill_boot(struct platform *p, const struct platform_config *config,
 			 (getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE_BIT) != 0;
 	p->fsgsbase = boot->fsgsbase;
 	boot->host_futex = platform_host_futex(p);
+	boot->own_state = platform_own_state(p);
+	boot->absent_call = boot->own_state ? config->absent_call : 0;
 	find_pkru(boot);
 	boot->tell_sites = platform_fast_entry(p) && !(p->without & FEATURE_BIT(PATCH));
 	fill_answers(config, boot);

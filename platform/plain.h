@@ -18,6 +18,9 @@
 #define platform_clone_prepare	plain_platform_clone_prepare
 #define platform_reply		plain_platform_reply
 #define platform_answers_set	plain_platform_answers_set
+#define platform_own_set	plain_platform_own_set
+#define platform_own_get	plain_platform_own_get
+#define platform_own_ask	plain_platform_own_ask
 #define platform_kick		plain_platform_kick
 #define platform_kill		plain_platform_kill
 #define platform_kill_soon	plain_platform_kill_soon

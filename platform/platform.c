@@ -519,6 +519,40 @@ bool platform_host_futex(const struct platform *p)
 	return p->backend->stub_calls && !(p->without & FEATURE_BIT(HOST_FUTEX));
 }
 
+bool platform_own_state(const struct platform *p)
+{
+	return p->backend->stub_calls && !(p->without & FEATURE_BIT(OWN_STATE));
+}
+
+void platform_own_set(struct platform_thread *t, const struct platform_own *own)
+{
+	struct channel_own *to = &t->ch->own;
+
+	if (!platform_own_state(t->p))
+		return;
+	atomic_store_explicit(&to->robust_list, own->robust_list, memory_order_relaxed);
+	atomic_store_explicit(&to->clear_tid, own->clear_tid, memory_order_relaxed);
+	to->altstack_sp = own->altstack_sp;
+	to->altstack_size = own->altstack_size;
+	to->altstack_flags = own->altstack_flags;
+	atomic_store(&to->blocked, own->blocked);
+}
+
+void platform_own_get(struct platform_thread *t, struct platform_own *ret_own)
+{
+	struct channel_own *from = &t->ch->own;
+
+	ret_own->blocked = atomic_load(&from->blocked);
+	ret_own->robust_list = atomic_load_explicit(&from->robust_list, memory_order_relaxed);
+	ret_own->clear_tid = atomic_load_explicit(&from->clear_tid, memory_order_relaxed);
+}
+
+void platform_own_ask(struct platform_thread *t, bool ask)
+{
+	if (platform_own_state(t->p))
+		atomic_store(&t->ch->own.ask, ask);
+}
+
 void platform_answers_set(struct platform_thread *t, const uint64_t *values, uint32_t valid)
 {
 	if (!t->p->backend->stub_calls || (t->p->without & FEATURE_BIT(ANSWERS)))

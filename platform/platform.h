@@ -237,6 +237,21 @@ struct platform_answer_call {
 };
 #define PLATFORM_ANSWERS_MAX 15
 
+/*
+ * What a guest thread keeps by itself where platform_own_state says so. Its stub makes these calls
+ * without the sentry: rt_sigprocmask, rt_sigreturn (if nothing but the mask changes),
+ * set_robust_list, set_tid_address (if gettid is answered). All values are ones that the guest may
+ * choose freely; a guest that writes others fools itself.
+ */
+struct platform_own {
+	uint64_t blocked; /* signals, bit signo-1 */
+	uint64_t robust_list, clear_tid;
+	/* Told to the stub, not asked back: a return from a handler that restores another one is
+	 * the sentry's. */
+	uint64_t altstack_sp, altstack_size;
+	int32_t altstack_flags; /* without SS_ONSTACK */
+};
+
 struct platform_config {
 	const char *name; /* "notify", "ptrace", or NULL for the best that the host offers */
 	const struct platform_callbacks *callbacks;
@@ -244,6 +259,7 @@ struct platform_config {
 	uint32_t copyplan_count;
 	const struct platform_answer_call *answer_calls; /* PLATFORM_ANSWERS_MAX at most */
 	uint32_t answer_count;
+	uint16_t absent_call; /* one that the stub may answer with ENOSYS by itself; 0: none */
 	uint32_t cpus;	      /* how many the sandbox may use at once; 0: all it may run on */
 	uint32_t spare_count; /* stub processes kept ready for exec */
 	uint64_t without;     /* FEATURE_BIT()s (base/feature.h) not to be used */
@@ -385,6 +401,21 @@ void platform_reply(struct platform_thread *t, const struct platform_reply *r);
  * caller sees to the order of several of them. Nothing happens where the platform has no answers.
  */
 void platform_answers_set(struct platform_thread *t, const uint64_t *values, uint32_t valid);
+
+/* Whether threads keep struct platform_own by themselves; else the three below do nothing. */
+bool platform_own_state(const struct platform *p);
+/* For the owner of a STOPPED thread: what it goes on with. A thread begins with zeros. */
+void platform_own_set(struct platform_thread *t, const struct platform_own *own);
+/* Any thread of the sentry: the guest's word at this moment. The altstack_ fields stay as they are.
+ */
+void platform_own_get(struct platform_thread *t, struct platform_own *ret_own);
+/*
+ * Whether the sentry wants to hear of changes of the mask, because a signal is pending: then they
+ * come as calls. Any thread of the sentry. A platform_own_get that follows `true` sees the mask of
+ * a thread that didn't see that yet, or (the thread takes a change back, and calls) one that it is
+ * about to call with.
+ */
+void platform_own_ask(struct platform_thread *t, bool ask);
 
 /*
  * Asks a thread to stop with PEV_KICKED soon. A kick is never lost: given to a STOPPED thread, or

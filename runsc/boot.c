@@ -98,6 +98,7 @@ static void make_platform(struct boot *b)
 	    .copyplan_count = SYSCALL_TABLE_COUNT,
 	    .answer_calls = kernel_answer_calls,
 	    .answer_count = kernel_answer_count,
+	    .absent_call = 334, /* rseq: each program and thread tries it */
 	    .spare_count = SPARE_STUBS,
 	    .cpus = quota_cpus(&b->spec->resources),
 	    .without = features_without(),
@@ -111,7 +112,8 @@ static void make_platform(struct boot *b)
 	b->callbacks.broken = platform_broken;
 	b->callbacks.broken_cookie = b;
 	if (b->args->options->strace) /* which shows calls that the sentry sees */
-		config.without |= FEATURE_BIT(ANSWERS) | FEATURE_BIT(HOST_FUTEX);
+		config.without |=
+		    FEATURE_BIT(ANSWERS) | FEATURE_BIT(HOST_FUTEX) | FEATURE_BIT(OWN_STATE);
 	err = platform_new(&config, &b->platform, &why);
 	if (err)
 		boot_fail(b, SANDBOX_ERROR_OTHER, err, "starting platform %s: %s", name,
@@ -170,6 +172,7 @@ static void make_kernel(struct boot *b)
 	b->kernel = kernel_new(&config);
 	b->kernel->platform = b->platform;
 	b->kernel->host_futex = platform_host_futex(b->platform);
+	b->kernel->own_state = platform_own_state(b->platform);
 	b->kernel->limits = limits_of(&b->spec->resources);
 	fs_register_builtin(b->kernel);
 	set_sysctls(b);

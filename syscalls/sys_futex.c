@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "sentry/kernel/futex.h"
 #include "sentry/kernel/kernel.h"
+#include "sentry/kernel/own.h"
 #include "sentry/kernel/task.h"
 #include "sentry/kernel/task_block.h"
 #include "sentry/kernel/unsupported.h"
@@ -256,7 +257,9 @@ int64_t sys_get_robust_list(struct task *t, const struct sysargs *a)
 	other = tid ? task_find(t->kernel, tid) : task_get(t);
 	if (!other)
 		return -ESRCH;
-	head = other->robust_list;
+	mutex_lock(&other->tg->siglock);
+	head = own_robust_list_locked(other);
+	mutex_unlock(&other->tg->siglock);
 	/* Of other processes only a debugger may ask. */
 	if (other->tg != t->tg) {
 		task_put(other);

@@ -139,9 +139,10 @@ struct channel_reply {
 
 /* What the trap is for that takes a thread from the fast path into the handler (stub/fast.c). */
 enum fast_stage {
-	FAST_RETURN, /* the call is done: back to the guest */
-	FAST_REPLY,  /* the sentry's reply is still to be carried out */
-	FAST_REPORT, /* the request is a report to be made */
+	FAST_RETURN,	/* the call is done: back to the guest */
+	FAST_REPLY,	/* the sentry's reply is still to be carried out */
+	FAST_REPORT,	/* the request is a report to be made */
+	FAST_SIGRETURN, /* the call is rt_sigreturn */
 };
 
 /* The stub's own notes; to the sentry at most hints. */
@@ -170,6 +171,17 @@ struct channel_copy {
 	uint32_t done; /* the stub's answer: bytes copied from the start */
 };
 
+/*
+ * struct platform_own, and whether the sentry is to be asked. The thread stores a new mask, then
+ * looks at `ask`; the sentry sets `ask`, then looks at the mask (local.c).
+ */
+struct channel_own {
+	_Atomic uint64_t blocked, robust_list, clear_tid;
+	uint64_t altstack_sp, altstack_size;
+	int32_t altstack_flags;
+	_Atomic uint32_t ask;
+};
+
 struct channel {
 	/* One cache line: written by turns. */
 	_Atomic uint32_t state;
@@ -183,6 +195,7 @@ struct channel {
 	/* Written by the sentry: it looks at `state`, wait for the reply so many ticks of the time
 	 * stamp counter; 0: it doesn't, ring. */
 	_Atomic uint32_t spin;
+	struct channel_own own;
 	struct channel_fast fast __attribute__((aligned(64)));
 	_Atomic uint64_t answers[CHANNEL_ANSWERS_COUNT];
 	struct channel_request req __attribute__((aligned(64)));
@@ -232,6 +245,8 @@ struct stub_boot {
 	uint32_t fd_end;      /* without close_range: all descriptors are below; else 0 */
 	uint32_t touch_pages; /* madvise has no MADV_POPULATE_* */
 	uint32_t host_futex;  /* private futexes are the host's */
+	uint32_t own_state;   /* threads keep struct platform_own */
+	uint32_t absent_call; /* answered with ENOSYS; 0: none */
 	uint32_t pkru,
 	    pkru_offset;     /* rights of a fresh thread, in its xsave area; 0: no such CPU */
 	uint32_t tell_sites; /* PEV_SITE is wanted */

@@ -147,6 +147,8 @@ uint32_t stub_fast_call(struct channel *ch)
 	do {
 		if (stub_local_call(ch, &ch->req.regs))
 			return 0;
+		if (stub_is_sigreturn(ch, &ch->req.regs))
+			return trap(ch, FAST_SIGRETURN);
 		if (stub_futex_waits(&ch->req.regs) && stub_futex_wait(ch, &ch->req.regs, &wait))
 			return 0;
 		ch->req.type = PEV_CALL;

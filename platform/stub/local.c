@@ -5,9 +5,23 @@
  * arch_prctl of the fs and gs base concerns nobody but the calling thread. gs points at the channel
  * as long as the guest has no use for it; from ARCH_SET_GS on it is the guest's, and its call sites
  * trap again (fast.S looks at gs). A guest that writes gs by an instruction has the same effect.
+ *
+ * The mask of signals is the thread's own while no signal is pending for it. Whoever sends one says
+ * so first, in own.ask, and looks at the mask then:
+ *
+ *	thread				sender
+ *	mask = new
+ *	ask? no
+ *					ask = true
+ *					mask: new
+ *
+ *	mask = new			ask = true
+ *	ask? yes: mask = old		mask: the new one or the old one
+ *	the call is the sentry's	the sentry, at that call, looks again at all that is pending
  */
 #include <sys/syscall.h>
 
+#include "abi/futex.h"
 #include "platform/stub/stub.h"
 
 #define ARCH_SET_GS_ 0x1001
@@ -15,6 +29,7 @@
 #define ARCH_GET_FS_ 0x1003
 #define ARCH_GET_GS_ 0x1004
 #define STUB_EPERM   (-1)
+#define STUB_ENOSYS  (-38)
 
 static void set_gs_base(uint64_t base)
 {
@@ -115,8 +130,111 @@ static bool answer(struct channel *ch, struct platform_regs *r)
 	return true;
 }
 
+static bool asked(const struct channel *ch)
+{
+	return atomic_load(&ch->own.ask) != 0;
+}
+
+/* False: the sentry wants to hear of it, nothing has changed. */
+static bool set_mask(struct channel *ch, uint64_t mask)
+{
+	uint64_t old = atomic_exchange(&ch->own.blocked, mask & ~ABI_SIG_UNBLOCKABLE);
+
+	if (!asked(ch))
+		return true;
+	atomic_store(&ch->own.blocked, old);
+	return false;
+}
+
+static bool rt_sigprocmask(struct channel *ch, struct platform_regs *r)
+{
+	uint64_t old = atomic_load_explicit(&ch->own.blocked, memory_order_relaxed), set = 0;
+
+	if (asked(ch) || r->r10 != sizeof(set) || r->rsi >= PLATFORM_GUEST_MAX ||
+	    r->rdx >= PLATFORM_GUEST_MAX)
+		return false;
+	if (r->rsi) {
+		if (stub_copy(&set, (void *)r->rsi, sizeof(set)))
+			return false;
+		if ((uint32_t)r->rdi == ABI_SIG_BLOCK)
+			set = old | set;
+		else if ((uint32_t)r->rdi == ABI_SIG_UNBLOCK)
+			set = old & ~set;
+		else if ((uint32_t)r->rdi != ABI_SIG_SETMASK)
+			return false;
+		if (!set_mask(ch, set))
+			return false;
+	}
+	r->rax = r->rdx && stub_copy((void *)r->rdx, &old, sizeof(old)) ? (uint64_t)STUB_EFAULT : 0;
+	return true;
+}
+
+static bool set_robust_list(struct channel *ch, struct platform_regs *r)
+{
+	if (r->rsi != sizeof(struct abi_robust_list_head))
+		return false;
+	atomic_store_explicit(&ch->own.robust_list, r->rdi, memory_order_relaxed);
+	r->rax = 0;
+	return true;
+}
+
+static bool set_tid_address(struct channel *ch, struct platform_regs *r)
+{
+	uint64_t value = atomic_load_explicit(&ch->answers[stub_boot.answer_at[SYS_gettid]],
+					      memory_order_relaxed);
+
+	if (!stub_boot.answer_at[SYS_gettid] || !value)
+		return false;
+	atomic_store_explicit(&ch->own.clear_tid, r->rdi, memory_order_relaxed);
+	r->rax = value - 1;
+	return true;
+}
+
+static bool own_call(struct channel *ch, struct platform_regs *r)
+{
+	switch (r->rax) {
+	case SYS_rt_sigprocmask:
+		return rt_sigprocmask(ch, r);
+	case SYS_set_robust_list:
+		return set_robust_list(ch, r);
+	case SYS_set_tid_address:
+		return set_tid_address(ch, r);
+	default:
+		if (r->rax != stub_boot.absent_call || !r->rax)
+			return false;
+		r->rax = (uint64_t)STUB_ENOSYS;
+		return true;
+	}
+}
+
+bool stub_is_sigreturn(const struct channel *ch, const struct platform_regs *r)
+{
+	return stub_boot.own_state && r->rax == SYS_rt_sigreturn && !asked(ch);
+}
+
+/* The handler's return has popped the restorer's address: rsp is at the ucontext. */
+bool stub_local_sigreturn(struct channel *ch, const struct platform_regs *r,
+			  struct abi_ucontext *uc)
+{
+	const struct abi_ucontext *frame = (const struct abi_ucontext *)r->rsp;
+	const struct channel_own *own = &ch->own;
+	struct abi_stack stack;
+	uint64_t mask;
+
+	if (!stub_is_sigreturn(ch, r) || r->rsp >= PLATFORM_GUEST_MAX ||
+	    stub_copy(&stack, &frame->stack, sizeof(stack)) ||
+	    stub_copy(&mask, &frame->sigmask, sizeof(mask)))
+		return false;
+	if (stack.sp != own->altstack_sp || stack.size != own->altstack_size ||
+	    (stack.flags & ~ABI_SS_ONSTACK) != own->altstack_flags)
+		return false;
+	return set_mask(ch, mask) && !stub_pop_frame(r->rsp, uc);
+}
+
 bool stub_local_call(struct channel *ch, struct platform_regs *r)
 {
+	if (stub_boot.own_state && own_call(ch, r))
+		return true;
 	if (answer(ch, r))
 		return true;
 	switch (r->rax) {

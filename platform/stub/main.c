@@ -273,6 +273,13 @@ static void __attribute__((noreturn)) from_fast(struct channel *ch, struct abi_u
 	if (stage == FAST_RETURN || (stage == FAST_REPLY && do_reply(ch, uc)))
 		go_on(ch, uc);
 	ch->req.window_count = 0;
+	if (stage == FAST_SIGRETURN) {
+		if (stub_local_sigreturn(ch, &regs, uc))
+			go_on(ch, uc);
+		ch->req.type = PEV_CALL;
+		ch->req.flags = REQUEST_FAST;
+		stub_fill_windows(ch);
+	}
 	serve(ch, uc);
 }
 
@@ -354,6 +361,8 @@ static void trapped(struct channel *ch, struct abi_ucontext *uc)
 		ch->req.window_count = 0;
 		return;
 	}
+	if (stub_local_sigreturn(ch, regs, uc))
+		go_on(ch, uc);
 	if (stub_futex_waits(regs))
 		bounce(ch, uc);
 	ch->req.type = PEV_CALL;

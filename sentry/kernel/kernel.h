@@ -52,6 +52,7 @@ struct kernel {
 	uint32_t table_count;		   /* [I] */
 	bool strace, strict;		   /* [I] */
 	bool host_futex;		   /* [I] platform_host_futex */
+	bool own_state;			   /* [I] platform_own_state */
 	const struct syscall_trace *trace; /* [I] NULL: off */
 
 	struct mutex tasks_lock;   /* RANK_TASKS: everything marked [T] */

@@ -43,6 +43,7 @@
 #include "sentry/kernel/cred.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/kernel_internal.h"
+#include "sentry/kernel/own.h"
 #include "sentry/kernel/pgrp.h"
 #include "sentry/kernel/signal_internal.h"
 #include "sentry/kernel/task.h"
@@ -59,11 +60,12 @@ static bool task_is_dead(struct task *t)
 
 static uint64_t deliverable_locked(struct task *t)
 {
-	return (t->pending.set | t->tg->pending.set) & ~t->blocked;
+	return (t->pending.set | t->tg->pending.set) & ~own_blocked_locked(t);
 }
 
 void signal_recalc_locked(struct task *t)
 {
+	own_ask_locked(t, (t->pending.set | t->tg->pending.set) != 0);
 	atomic_store(&t->sigpending, deliverable_locked(t) != 0 || t->tg->stop_state == TG_STOPPED);
 }
 
@@ -100,7 +102,7 @@ static bool is_ignored_locked(struct task *t, int signo, bool force)
 {
 	struct thread_group *tg = t->tg;
 
-	if ((t->blocked & SIGBIT(signo)) && !only_kernel_may_handle(signo))
+	if ((own_blocked_locked(t) & SIGBIT(signo)) && !only_kernel_may_handle(signo))
 		return false;
 	if (signal_protects_init_locked(tg) && tg->actions[signo - 1].handler == ABI_SIG_DFL &&
 	    !(force && only_kernel_may_handle(signo)))
@@ -160,7 +162,7 @@ static void kill_host_both_locked(struct thread_group *tg, bool at_once)
 	list_for_each (t, &tg->tasks, tg_link) {
 		if (t->pt && (atomic_load(&t->state) & TASK_STATE_MASK) == TASK_GUEST)
 			in_guest = t;
-		robust |= t->robust_list != 0;
+		robust |= own_robust_list_locked(t) != 0;
 	}
 	if (!in_guest)
 		return;
@@ -210,7 +212,7 @@ static bool wants_locked(struct task *t, int signo)
 	if (signo == ABI_SIGKILL)
 		return true;
 	/* Stopped threads take nothing before SIGCONT (Linux kernel/signal.c, wants_signal). */
-	return !t->stopped && !(t->blocked & ~t->sigwait & SIGBIT(signo));
+	return !t->stopped && !(own_blocked_locked(t) & ~t->sigwait & SIGBIT(signo));
 }
 
 static struct task *choose_locked(struct thread_group *tg, int signo)
@@ -262,7 +264,7 @@ static void retarget_locked(struct thread_group *tg, const struct task *except, 
 
 	set &= tg->pending.set;
 	list_for_each (t, &tg->tasks, tg_link) {
-		uint64_t take = set & ~t->blocked;
+		uint64_t take = set & ~own_blocked_locked(t);
 
 		if (!set)
 			return;
@@ -351,6 +353,17 @@ static int queue_locked(struct thread_group *tg, struct task *t, int signo,
 	return 0;
 }
 
+/* Before anybody looks who blocks what. t: the thread it was sent to; NULL: any. */
+static void ask_locked(struct thread_group *tg, struct task *t)
+{
+	if (t) {
+		own_ask_locked(t, true);
+		return;
+	}
+	list_for_each (t, &tg->tasks, tg_link)
+		own_ask_locked(t, true);
+}
+
 static void continued_notify_locked(struct thread_group *tg)
 {
 	tg->wait_stopped = false;
@@ -377,6 +390,7 @@ static int send_locked(struct thread_group *tg, struct task *t, int signo,
 		else
 			err = queue_locked(tg, t, signo, info);
 		if (!err) {
+			ask_locked(tg, t);
 			waitqueue_wake(&tg->signal_wait, ABI_POLLIN);
 			complete_locked(tg, t, signo);
 		}
@@ -574,26 +588,33 @@ int signal_send_many(struct task *from, int32_t pgid, int signo, const struct ab
 
 /* ---- masks, and taking signals without delivery ---- */
 
+void signal_hand_on(struct task *t, uint64_t set)
+{
+	struct thread_group *tg = t->tg;
+
+	mutex_lock(&tg->kernel->tasks_lock);
+	mutex_lock(&tg->siglock);
+	retarget_locked(tg, t, set);
+	mutex_unlock(&tg->siglock);
+	mutex_unlock(&tg->kernel->tasks_lock);
+}
+
 void signal_set_blocked(struct task *t, uint64_t mask)
 {
 	struct thread_group *tg = t->tg;
 	uint64_t hand_on;
 
 	mask &= ~ABI_SIG_UNBLOCKABLE;
-	if (mask == t->blocked)
+	if (mask == t->blocked && !atomic_load(&t->own_asked))
 		return;
 	mutex_lock(&tg->siglock);
-	hand_on = tg->pending.set & mask & ~t->blocked;
+	/* A mask that the thread took back may have been seen by a sender (own.h). */
+	hand_on = tg->pending.set & mask & (atomic_load(&t->own_asked) ? ~0ull : ~t->blocked);
 	t->blocked = mask;
 	signal_recalc_locked(t);
 	mutex_unlock(&tg->siglock);
-	if (!hand_on)
-		return;
-	mutex_lock(&tg->kernel->tasks_lock);
-	mutex_lock(&tg->siglock);
-	retarget_locked(tg, t, hand_on);
-	mutex_unlock(&tg->siglock);
-	mutex_unlock(&tg->kernel->tasks_lock);
+	if (hand_on)
+		signal_hand_on(t, hand_on);
 }
 
 void signal_set_temporary_mask(struct task *t, uint64_t mask)
@@ -705,7 +726,7 @@ void signal_thread_gone_locked(struct task *t)
 	}
 	tg->queued_count -= sigqueue_drop(&t->pending, ~0ull);
 	if (!tg->exiting)
-		retarget_locked(tg, t, tg->pending.set & ~t->blocked);
+		retarget_locked(tg, t, tg->pending.set);
 	mutex_unlock(&tg->siglock);
 	if (stop_complete)
 		signal_stop_complete_locked(tg);

@@ -192,15 +192,20 @@ struct task {
 	struct fs_context *fs;	 /* as mm */
 
 	/* Signals: sentry/kernel/signal.h */
-	uint64_t blocked;		    /* [s] mask, bit signo-1 */
-	uint64_t saved_blocked;		    /* [t] to be restored after sigsuspend, ppoll, ... */
-	bool restore_blocked;		    /* [t] */
+	uint64_t blocked;	/* [s] mask, bit signo-1; of a running thread: own_blocked_locked */
+	uint64_t saved_blocked; /* [t] to be restored after sigsuspend, ppoll, ... */
+	bool restore_blocked;	/* [t] */
 	struct sigqueue pending;	    /* [s] directed at this thread */
 	atomic_bool sigpending;		    /* [a] worth a look: something deliverable, or a stop */
 	struct abi_stack altstack;	    /* [t] */
 	uint64_t sigwait;		    /* [s] signals that rt_sigtimedwait waits for */
 	bool stopped;			    /* [s] takes part in the present group stop */
 	struct platform_sigframe *sigframe; /* [t] of the reply; allocated at first use */
+
+	/* What the thread keeps by itself: sentry/kernel/own.h */
+	struct platform_own own_told;	/* [t] as it was last told, or asked */
+	struct platform_thread *own_pt; /* [s] who was told; the task itself may read it */
+	atomic_bool own_asked;		/* [s]; read by the task itself freely */
 
 	/* Futexes and exit */
 	uint64_t clear_child_tid;    /* [t] guest address or 0 */

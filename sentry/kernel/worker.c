@@ -38,6 +38,7 @@
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/kernel_internal.h"
 #include "sentry/kernel/lockorder.h"
+#include "sentry/kernel/own.h"
 #include "sentry/kernel/process.h"
 #include "sentry/kernel/signal.h"
 #include "sentry/kernel/stats.h"
@@ -299,6 +300,7 @@ static bool send_reply(struct task *t)
 	struct platform_thread *pt = t->pt;
 	bool more = t->reply.frame && atomic_load(&t->sigpending);
 
+	own_publish(t);
 	if (!leave_handler(t, TASK_GUEST))
 		return false;
 	if (more)
@@ -508,6 +510,7 @@ static void handle_event(struct task *t)
 	int64_t ret = 0;
 
 	reply_reset(t);
+	own_arrived(t);
 	if (unlikely(t->exec))
 		exec_settle(t);
 	if (t->event.type != PEV_REPORT)

@@ -17,6 +17,7 @@
 #include "sentry/kernel/cputime.h"
 #include "sentry/kernel/cred.h"
 #include "sentry/kernel/kernel.h"
+#include "sentry/kernel/own.h"
 #include "sentry/kernel/task.h"
 #include "sentry/mm/mm.h"
 #include "sentry/tty/tty.h"
@@ -84,7 +85,7 @@ static void gather_signals(struct task *t, struct snapshot *s)
 	memcpy(s->comm, t->comm, sizeof(s->comm));
 	s->pending = t->pending.set;
 	s->shared_pending = tg->pending.set;
-	s->blocked = t->blocked;
+	s->blocked = own_blocked_locked(t);
 	for (int i = 0; i < ABI_NSIG; i++) {
 		if (tg->actions[i].handler == ABI_SIG_IGN)
 			s->ignored |= 1ull << i;

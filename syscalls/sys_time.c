@@ -55,11 +55,7 @@ struct abi_timeval timeval_of_ns(uint64_t ns)
 
 uint64_t deadline_in(uint64_t ns)
 {
-	uint64_t now = time_monotonic_ns();
-
-	if (ns == TIME_NEVER)
-		return ns;
-	return ns > TIME_NEVER - 1 - now ? TIME_NEVER - 1 : now + ns;
+	return ns == TIME_NEVER ? ns : time_later(time_monotonic_ns(), ns);
 }
 
 uint64_t deadline_at_realtime(uint64_t ns)

@@ -47,9 +47,9 @@ static uint64_t cpu_used(struct thread_group *tg, bool user_only)
 /* The first multiple of interval behind `last` that is still to come. */
 static uint64_t next_expiry(uint64_t last, uint64_t interval, uint64_t now)
 {
-	if (now < last)
-		return last + interval;
-	return last + ((now - last) / interval + 1) * interval;
+	if (now > last)
+		last += (now - last) / interval * interval;
+	return time_later(last, interval);
 }
 
 /* ---- ITIMER_REAL ---- */
@@ -90,7 +90,7 @@ static void real_set(struct thread_group *tg, const struct itimer_value *v,
 	mutex_lock(&tg->siglock);
 	real_get_locked(tg, ret_old);
 	if (v->left)
-		deadline = time_monotonic_ns() + v->left;
+		deadline = time_later(time_monotonic_ns(), v->left);
 	tg->itimer_real_deadline = deadline;
 	tg->itimer_real_interval = v->left ? v->interval : 0;
 	if (deadline)
@@ -110,7 +110,7 @@ static void arm_look_locked(struct cpu_itimer *ct, uint64_t used)
 	ct->seen = used;
 	ct->pause = MAX(MAX(ct->pause, left / threads), LOOK_MIN_NS);
 	if (!ct->tg->itimers_over)
-		ktimer_arm(ct->tg->kernel, &ct->timer, time_monotonic_ns() + ct->pause);
+		ktimer_arm(ct->tg->kernel, &ct->timer, time_later(time_monotonic_ns(), ct->pause));
 }
 
 static void cpu_look(struct ktimer *timer)
@@ -174,7 +174,7 @@ static void cpu_set(struct thread_group *tg, int which, const struct itimer_valu
 	ktimer_cancel(tg->kernel, &ct->timer);
 	mutex_lock(&tg->siglock);
 	cpu_get_locked(ct, used, ret_old);
-	ct->target = v->left ? used + v->left : 0;
+	ct->target = v->left ? time_later(used, v->left) : 0;
 	ct->interval = v->left ? v->interval : 0;
 	ct->seen = 0;
 	if (ct->target)

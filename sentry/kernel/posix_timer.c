@@ -75,7 +75,7 @@ static uint64_t pass_deadline_locked(struct posix_timer *pt, uint64_t now)
 
 	if (pt->deadline && pt->interval) {
 		missed = (now - pt->deadline) / pt->interval;
-		pt->deadline += (missed + 1) * pt->interval;
+		pt->deadline = time_later(pt->deadline + missed * pt->interval, pt->interval);
 	} else {
 		pt->deadline = 0;
 	}
@@ -201,7 +201,7 @@ static uint64_t to_monotonic(const struct posix_timer *pt, bool absolute, uint64
 	uint64_t now = time_monotonic_ns(), clock_now = now;
 
 	if (!absolute)
-		return value > INT64_MAX - now ? INT64_MAX : now + value;
+		return time_later(now, value);
 	switch (pt->clock) {
 	case ABI_CLOCK_REALTIME:
 	case ABI_CLOCK_REALTIME_ALARM:
@@ -213,7 +213,7 @@ static uint64_t to_monotonic(const struct posix_timer *pt, bool absolute, uint64
 		clock_now = time_boottime_ns();
 		break;
 	}
-	return value > clock_now ? now + (value - clock_now) : now;
+	return value > clock_now ? time_later(now, value - clock_now) : now;
 }
 
 int posix_timer_settime(struct thread_group *tg, int id, bool absolute,

@@ -13,6 +13,12 @@ struct kernel;
 
 #define TIME_NEVER UINT64_MAX /* a deadline that doesn't come */
 
+/* A time so much later; what is too far away is TIME_NEVER - 1. */
+static inline uint64_t time_later(uint64_t ns, uint64_t by)
+{
+	return by < TIME_NEVER - 1 - ns ? ns + by : TIME_NEVER - 1;
+}
+
 struct ktimer {
 	uint64_t deadline;  /* ns, CLOCK_MONOTONIC; [timer lock] */
 	int32_t heap_index; /* -1: not armed; [timer lock] */

@@ -280,3 +280,32 @@ TEST(clock_cant_be_set_without_right)
 	FAILS(clock_settime(CLOCK_REALTIME, &ts), EPERM);
 	FAILS(clock_settime(CLOCK_MONOTONIC, &ts), EINVAL);
 }
+
+/* Further away than any clock counts: that isn't the past. */
+TEST(timers_far_away)
+{
+	struct itimerval itv = {{0, 0}, {INT64_MAX, 0}}, virt = {{INT64_MAX, 0}, {INT64_MAX, 0}};
+	struct itimerspec its = {{INT64_MAX, 0}, {0, 1}}, now;
+	struct sigevent ev = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1};
+	struct timespec ts = {0, 10000000};
+	timer_t id;
+
+	on(SIGALRM);
+	on(SIGUSR1);
+	on(SIGPROF);
+	OK(setitimer(ITIMER_REAL, &itv, NULL));
+	OK(setitimer(ITIMER_PROF, &virt, NULL));
+	OK(getitimer(ITIMER_REAL, &itv));
+	CHECK(itv.it_value.tv_sec > 1000000000);
+	EQ(ticks, 0);
+	OK(timer_create(CLOCK_MONOTONIC, &ev, &id));
+	OK(timer_settime(id, 0, &its, NULL)); /* once, and then never again */
+	while (nanosleep(&ts, &ts))
+		;
+	EQ(ticks, 1);
+	OK(timer_gettime(id, &now));
+	CHECK(now.it_value.tv_sec > 1000000000);
+	ts.tv_nsec = 10000000;
+	OK(nanosleep(&ts, NULL));
+	EQ(ticks, 1);
+}

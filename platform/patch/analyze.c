@@ -394,14 +394,6 @@ static void lay_out_area(struct patch *p, const struct analysis *a, int64_t far)
 	p->area = xcalloc(1, p->area_size);
 }
 
-static int by_trampoline(const void *a, const void *b, void *arg)
-{
-	const struct patch_site *sites = arg;
-	uint32_t x = sites[*(const uint32_t *)a].tramp, y = sites[*(const uint32_t *)b].tramp;
-
-	return x < y ? -1 : x > y;
-}
-
 static void place_all(struct analysis *a, struct patch *p, uint32_t spread, patch_trace_fn trace,
 		      void *arg)
 {
@@ -422,10 +414,9 @@ static void place_all(struct analysis *a, struct patch *p, uint32_t spread, patc
 			trace(arg, p->text_va + f->site.start + f->site.size, f->verdict);
 		if (f->verdict != PATCH_OK)
 			continue;
-		p->by_tramp[p->site_count] = p->site_count;
 		p->sites[p->site_count++] = f->site;
 	}
-	qsort_r(p->by_tramp, p->site_count, sizeof(*p->by_tramp), by_trampoline, p->sites);
+	patch_sort_trampolines(p);
 	free(pl.used);
 	free(pl.pages);
 }

@@ -115,7 +115,7 @@ static bool range_free(const uint8_t *used, uint64_t at, uint32_t size)
 	return true;
 }
 
-static void take_range(struct patch_places *pl, uint64_t at, uint32_t size)
+void patch_take(struct patch_places *pl, uint64_t at, uint32_t size)
 {
 	for (uint64_t i = at; i < at + size; i++)
 		pl->used[i / 8] |= (uint8_t)(1u << (i % 8));
@@ -140,7 +140,7 @@ static bool find_place(const struct patch *p, struct patch_places *pl, struct pa
 				    !range_free(pl->used, at, s->tramp_size))
 					continue;
 				s->tramp = (uint32_t)at;
-				take_range(pl, at, s->tramp_size);
+				patch_take(pl, at, s->tramp_size);
 				return true;
 			}
 		}
@@ -148,15 +148,42 @@ static bool find_place(const struct patch *p, struct patch_places *pl, struct pa
 	return false;
 }
 
-bool patch_place(struct patch *p, struct patch_places *pl, struct patch_site *s,
-		 const struct patch_insn *insns)
+bool patch_put(struct patch *p, struct patch_site *s, const struct patch_insn *insns)
 {
 	uint8_t code[PATCH_TRAMP_MAX];
 
-	if (!find_place(p, pl, s) || !make_trampoline(p, s, insns, code))
+	if (!make_trampoline(p, s, insns, code))
 		return false;
 	memcpy(p->area + s->tramp, code, s->tramp_size);
 	return true;
+}
+
+bool patch_place(struct patch *p, struct patch_places *pl, struct patch_site *s,
+		 const struct patch_insn *insns)
+{
+	return find_place(p, pl, s) && patch_put(p, s, insns);
+}
+
+static int by_trampoline(const void *a, const void *b, void *arg)
+{
+	const struct patch_site *sites = arg;
+	uint32_t x = sites[*(const uint32_t *)a].tramp, y = sites[*(const uint32_t *)b].tramp;
+
+	return x < y ? -1 : x > y;
+}
+
+void patch_sort_trampolines(struct patch *p)
+{
+	for (uint32_t i = 0; i < p->site_count; i++)
+		p->by_tramp[i] = i;
+	qsort_r(p->by_tramp, p->site_count, sizeof(*p->by_tramp), by_trampoline, p->sites);
+}
+
+int64_t patch_far_byte(uint32_t i, uint32_t j)
+{
+	uint32_t b3 = faulting[i % sizeof(faulting)], b2 = faulting[j % sizeof(faulting)];
+
+	return (int32_t)(b3 << 24 | b2 << 16);
 }
 
 int64_t patch_far(const struct patch_text *t, uint32_t spread)
@@ -204,6 +231,8 @@ static void overlay(const struct patch *p, uint64_t offset, uint8_t *bytes, size
 
 		if (s->start >= offset + size)
 			return;
+		if (s->off)
+			continue;
 		window_bytes(p, s, fresh);
 		memcpy(bytes + (from - offset), (orig ? s->orig : fresh) + (from - s->start),
 		       to - from);
@@ -226,7 +255,8 @@ const struct patch_site *patch_site_at(const struct patch *p, uint64_t offset)
 {
 	uint32_t i = seek(p, offset);
 
-	return i < p->site_count && p->sites[i].start <= offset ? &p->sites[i] : NULL;
+	return i < p->site_count && p->sites[i].start <= offset && !p->sites[i].off ? &p->sites[i]
+										    : NULL;
 }
 
 bool patch_any(const struct patch *p, uint64_t offset, uint64_t size)

@@ -83,7 +83,7 @@ struct patch_text {
 	uint64_t *starts; /* owned, ascending, within the text */
 	uint32_t start_count;
 	bool fixed; /* the file says where it is to be loaded */
-	bool pie;   /* a program, not a library */
+	bool pie;   /* a program with an interpreter: loaded far below the libraries */
 };
 
 /*
@@ -99,6 +99,7 @@ struct patch_site {
 	uint8_t size;	/* of the window: start + size is the syscall */
 	uint8_t tramp_size;
 	uint8_t insn_count;
+	bool off; /* of a page: the text has changed; only the trampoline is there */
 	uint8_t from[PATCH_INSNS_MAX]; /* where each instruction is in the window */
 	uint8_t to[PATCH_INSNS_MAX];   /* ... and in the trampoline */
 	uint8_t orig[PATCH_WINDOW_MAX];
@@ -125,6 +126,27 @@ typedef void (*patch_trace_fn)(void *arg, uint64_t va, enum patch_verdict v);
 int patch_analyze(const struct patch_text *t, uint32_t spread, patch_trace_fn trace, void *arg,
 		  struct patch *ret);
 void patch_free(struct patch *p);
+
+/*
+ * The same for a page of text whose functions are not known: sites that were seen to make calls
+ * (witness.c says which of them can be patched, and why).
+ */
+struct patch_call {
+	uint32_t offset;	    /* in the text: of a syscall that was executed ... */
+	uint64_t rax;		    /* ... with this in rax */
+	enum patch_verdict verdict; /* out */
+};
+/*
+ * t: the page, at its va; `before` bytes in front of t->bytes can be read, too: what is in front of
+ * the page, as far as an instruction can begin there. former: what was made for this page before,
+ * with the same spread: its trampolines stay as and where they are. 0; -ENOENT: no call can be
+ * patched; or -ENOMEM.
+ */
+int patch_page(const struct patch_text *t, uint32_t before, struct patch_call *calls,
+	       uint32_t count, const struct patch *former, uint32_t spread, struct patch *ret);
+/* Where its trampolines will be, for each spread < PATCH_SPREADS. */
+#define PATCH_SPREADS 324u
+void patch_page_area(uint64_t va, uint32_t spread, uint64_t *ret_start, uint64_t *ret_end);
 
 /* Writes the jumps over bytes [offset, offset + size) of the text. */
 void patch_apply(const struct patch *p, uint64_t offset, uint8_t *bytes, size_t size);

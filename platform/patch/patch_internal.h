@@ -23,11 +23,18 @@ struct patch_places {
 	uint8_t *used, *pages;
 };
 
+/* A distance with the i-th and j-th faulting bytes on top. */
+int64_t patch_far_byte(uint32_t i, uint32_t j);
 int64_t patch_far(const struct patch_text *t, uint32_t spread);
 uint32_t patch_moved_size(const struct patch_insn *in);
 /* Chooses a place and writes the trampoline; size, tramp_size, insn_count and from are set. */
 bool patch_place(struct patch *p, struct patch_places *pl, struct patch_site *s,
 		 const struct patch_insn *insns);
+/* The same at a place that is known already. */
+bool patch_put(struct patch *p, struct patch_site *s, const struct patch_insn *insns);
+void patch_take(struct patch_places *pl, uint64_t at, uint32_t size);
+/* Fills in by_tramp. */
+void patch_sort_trampolines(struct patch *p);
 
 /* ehframe.c: calls add for each function that .eh_frame, which belongs at va, describes. */
 void patch_eh_frame(const uint8_t *data, size_t size, uint64_t va,

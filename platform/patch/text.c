@@ -253,6 +253,7 @@ static void sort_starts(struct patch_text *t)
 static int read_segments(struct reader *r, const struct abi_elf64_phdr *ph)
 {
 	const struct abi_elf64_ehdr *h = &r->header;
+	bool pie = false, loaded = false;
 	int err = -ENOEXEC;
 
 	for (uint32_t i = 0; i < h->phnum; i++) {
@@ -267,8 +268,11 @@ static int read_segments(struct reader *r, const struct abi_elf64_phdr *ph)
 		if (ph[i].type == PT_GNU_EH_FRAME)
 			read_eh_frame_hdr(r, &ph[i], ph);
 		else if (ph[i].type == ABI_PT_DYNAMIC)
-			r->text->pie = is_pie(r, &ph[i]);
+			pie = is_pie(r, &ph[i]);
+		else if (ph[i].type == ABI_PT_INTERP)
+			loaded = true;
 	}
+	r->text->pie = pie && loaded;
 	r->text->fixed = h->type == ABI_ET_EXEC;
 	return 0;
 }

@@ -31,7 +31,9 @@ struct strbuf;
 	X(patch_maps, "mappings of text that were patched from the beginning")                     \
 	X(patch_exchanges, "mappings of text that were patched while they ran")                    \
 	X(patch_reverts, "mappings whose original text was put back")                              \
-	X(patch_redirects, "threads that arrived inside a rewritten call site")
+	X(patch_redirects, "threads that arrived inside a rewritten call site")                    \
+	X(patch_looks, "every so many calls it is looked where one that trapped came from")        \
+	X(patch_looks_anonymous, "of these: from anonymous memory")
 
 enum sentry_counter {
 	STAT_CALLS = STATS_LOCK_RANKS,	 /* a counter for each call number */

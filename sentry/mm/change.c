@@ -522,6 +522,9 @@ int64_t mm_madvise(struct task *t, uint64_t addr, uint64_t size, int advice)
 		return err;
 	if (how.way == ADVICE_PUNCH)
 		return punch_holes(t, addr, addr + size);
+	err = mm_patches_advise(t, addr, addr + size);
+	if (err)
+		return err;
 	if (advice == ABI_MADV_DONTNEED_LOCKED)
 		m.advice = ABI_MADV_DONTNEED; /* nothing is locked on the host */
 	return task_add_memop(t, &m);

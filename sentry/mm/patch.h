@@ -23,6 +23,7 @@
 #ifndef SENTRY_MM_PATCH_H
 #define SENTRY_MM_PATCH_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -30,6 +31,7 @@
 #include "base/compiler.h"
 
 struct file;
+struct kernel;
 struct memop;
 struct mm;
 struct kernel;
@@ -51,6 +53,15 @@ int patch_switch(struct kernel *k, enum patch_mode mode);
 /* Whether text can be patched at all: the switches, the processor and the platform allow it. */
 bool patch_possible(const struct kernel *k);
 
+/*
+ * For debuggers: an address space that is to have original text only, until it is switched on again
+ * (a child of fork and a new program begin with it on). Off is an order: its threads are stopped
+ * for a moment, and the first of them that goes on brings the text back. patch_mm_is_original: that
+ * is done. Any thread; k->tasks_lock and mm's lock are taken.
+ */
+void patch_mm_switch(struct kernel *k, struct mm *mm, bool on);
+bool patch_mm_is_original(struct mm *mm);
+
 /* ---- the worker's hooks; the task is the caller's ---- */
 
 /* A call has come; its registers say from where. Every so many of them count, and may note that
@@ -64,7 +75,7 @@ void patch_tick(struct task *t);
 /* The reply is complete: adds what is to be changed of the address space, if it can be now. */
 #define patch_before_reply(t)                                                                      \
 	do {                                                                                       \
-		if (unlikely((t)->patch.due))                                                      \
+		if (unlikely(atomic_load_explicit(&(t)->patch.due, memory_order_relaxed)))         \
 			patch_now(t);                                                              \
 	} while (0)
 void patch_now(struct task *t);
@@ -91,7 +102,7 @@ void patch_task_destroy(struct task *t);
 struct patch_task {
 	uint32_t countdown;    /* [t] calls until patch_tick */
 	uint32_t ticks;	       /* [t] since text was found that could be patched */
-	bool due;	       /* [t] patch_now has something to do */
+	atomic_bool due;       /* [a] patch_now has something to do */
 	bool must_not_fail;    /* [t] among the operations ordered is the return of original text */
 	uint32_t memop_count;  /* [t] so many of them at the beginning are patching's */
 	uint64_t again;	       /* [t] address where it was sent on after a fault; 0: none ... */

@@ -30,6 +30,7 @@
 #define YOUNG_NS   100000000ll
 #define GAP_MIN	   (16 * PAGE_SIZE) /* pages without sites that end a run */
 #define AREA_PIECE PAGE_SIZE
+#define PAGES_MAX  512u
 
 static bool has_protection_keys(void)
 {
@@ -99,6 +100,8 @@ void patch_file_put(struct patch_file *pf)
 	patch_free(&pf->p);
 	if (pf->fd >= 0)
 		close(pf->fd);
+	if (pf->counted)
+		atomic_fetch_sub(pf->counted, 1);
 	free(pf);
 }
 
@@ -243,7 +246,7 @@ static bool any_byte(const uint8_t *p, size_t size)
 	return false;
 }
 
-static bool write_area(struct patch_file *pf)
+static bool write_area(const struct patch_file *pf)
 {
 	for (uint64_t at = 0; at < pf->p.area_size; at += AREA_PIECE)
 		if (any_byte(pf->p.area + at, AREA_PIECE) &&
@@ -252,19 +255,26 @@ static bool write_area(struct patch_file *pf)
 	return true;
 }
 
+static bool begin_memfd(struct patch_file *pf)
+{
+	pf->fd = memfd_create("text", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	return pf->fd >= 0 && !ftruncate(pf->fd, (off_t)(pf->area_in_fd + pf->p.area_size));
+}
+
+/* The runs are written: the trampolines, and then nobody changes it any more. */
+static bool end_memfd(const struct patch_file *pf)
+{
+	return write_area(pf) && !fcntl(pf->fd, F_ADD_SEALS,
+					F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE);
+}
+
 static bool write_memfd(struct patch_file *pf, int from)
 {
-	bool ok;
+	bool ok = begin_memfd(pf);
 
-	pf->fd = memfd_create("text", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (pf->fd < 0)
-		return false;
-	ok = !ftruncate(pf->fd, (off_t)(pf->area_in_fd + pf->p.area_size));
 	for (uint32_t i = 0; i < pf->run_count && ok; i++)
 		ok = write_run(pf, from, &pf->runs[i]);
-	ok = ok && write_area(pf);
-	return ok && !fcntl(pf->fd, F_ADD_SEALS,
-			    F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE);
+	return ok && end_memfd(pf);
 }
 
 /* True: there are sites, and all is ready. */
@@ -315,4 +325,32 @@ void patch_file_prepare(struct patch_file *pf, int fd)
 	}
 	patch_free(&pf->p);
 	atomic_store(&pf->state, PATCH_NEVER);
+}
+
+/* ---- pages of anonymous text ---- */
+
+static bool write_page(struct patch_file *pf, const uint8_t *page)
+{
+	uint8_t bytes[PAGE_SIZE];
+
+	memcpy(bytes, page, sizeof(bytes));
+	patch_apply(&pf->p, 0, bytes, sizeof(bytes));
+	return begin_memfd(pf) && write_all(pf->fd, bytes, sizeof(bytes), 0) && end_memfd(pf);
+}
+
+struct patch_file *patch_file_of_page(struct patch_cache *c, const uint8_t *page, struct patch *p)
+{
+	struct patch_file *pf = xnew(struct patch_file);
+
+	refcount_init(&pf->ref);
+	pf->p = *p;
+	pf->high = pf->area_in_fd = PAGE_SIZE;
+	pf->runs[0] = (struct patch_run){0, PAGE_SIZE, 0};
+	pf->run_count = 1;
+	pf->counted = &c->pages;
+	atomic_store(&pf->state, PATCH_READY);
+	if (atomic_fetch_add(&c->pages, 1) < PAGES_MAX && write_page(pf, page))
+		return pf;
+	patch_file_put(pf);
+	return NULL;
 }

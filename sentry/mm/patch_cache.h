@@ -47,6 +47,7 @@ struct patch_file {
 	uint64_t area_in_fd;		       /* [I] */
 	struct patch_run runs[PATCH_RUNS_MAX]; /* [I] */
 	uint32_t run_count;		       /* [I] */
+	atomic_uint *counted; /* [I] of a page of anonymous text: where it is counted, else NULL */
 };
 
 struct patch_cache {
@@ -56,6 +57,7 @@ struct patch_cache {
 	bool forced;	   /* [I] at the first call */
 	bool execute_only; /* [I] the CPU has protection keys */
 	_Atomic(enum patch_mode) mode;
+	atomic_uint pages; /* [a] patched pages of anonymous text, each with a descriptor */
 };
 
 /* The file behind a host descriptor: a reference, or NULL (make: it is made if it isn't known). */
@@ -64,20 +66,36 @@ void patch_file_put(struct patch_file *pf);
 /* Reads and rewrites; state WORKING -> READY or NEVER (or COLD: too young). fd is the host's. */
 void patch_file_prepare(struct patch_file *pf, int fd);
 
+/* The same for a page of anonymous text, of which p (taken over) was made; or NULL. */
+struct patch_file *patch_file_of_page(struct patch_cache *c, const uint8_t *page, struct patch *p);
+
 /* ---- in an address space ---- */
 
 enum patch_map_state {
 	PATCH_MAP_ON,
 	PATCH_MAP_OFF,	   /* the original is back; the trampolines are still there */
 	PATCH_MAP_RETIRED, /* the trampolines' place is given up */
+	PATCH_MAP_STALE,   /* anonymous text: as OFF, and the guest may have changed it since */
 	PATCH_MAP_GONE,	   /* the text is unmapped */
 };
 
+/* A place of anonymous text from which calls came. */
+struct patch_seen {
+	uint64_t va, rax; /* of the syscall; what was in rax */
+	uint32_t heat;
+	bool refused; /* it can't be patched as the text is */
+};
+#define PATCH_SEEN_MAX 64u
+#define PATCH_TICK     32u /* calls between two looks */
+
 struct patch_map {
 	uint64_t start, end;	 /* the text's pages */
-	uint64_t area, area_end; /* trampolines */
+	uint64_t area, area_end; /* trampolines, and the place at park */
+	uint64_t park;		 /* anonymous text: where its own page is while it is ON; else 0 */
+	uint32_t spread;	 /* ... of pf->p */
+	uint32_t renewals;	 /* ... how often it was made anew */
 	struct patch_file *pf;	 /* reference */
-	struct file *file;	 /* reference: the original ... */
+	struct file *file;	 /* reference: the original (NULL: anonymous) ... */
 	int fd;			 /* ... and its descriptor, borrowed from file */
 	uint64_t offset;	 /* of start in it */
 	enum patch_map_state state;
@@ -99,6 +117,8 @@ struct mm_patches {
 	uint64_t changes;	  /* [m] how often changing was set or cleared */
 	struct waitqueue settled; /* woken when changing is NULL again */
 	uint32_t forks;		  /* [m] clones ordered whose children aren't heard of */
+	atomic_bool forbidden;	  /* [a] original text only (patch_mm_switch) */
+	struct patch_seen *seen;  /* [m] PATCH_SEEN_MAX, or NULL */
 };
 
 void mm_patches_init(struct mm *mm);
@@ -133,12 +153,32 @@ bool mm_patches_keep(const struct mm *mm, uint64_t start, uint64_t end, uint64_t
 /* The guest has this place and no other: trampolines there are given up. Lock held. */
 int mm_patches_yield(struct task *t, uint64_t start, uint64_t end);
 
-/* For patch_heat.c and patch_fault.c; lock held. */
+/* What t is about to do changes the content of [start, end), but not what is mapped. */
+int64_t mm_patches_advise(struct task *t, uint64_t start, uint64_t end);
+
+/* For the files of patched text; lock held. */
 struct patch_map *mm_patches_text_at(struct mm *mm, uint64_t va);
 struct patch_map *mm_patches_area_at(struct mm *mm, uint64_t va);
 /* Orders the original text, as the whole reply of a fault or a call. */
 int mm_patches_revert(struct task *t, struct patch_map *m);
 /* Orders patched text in the place of what runs now. False: it can't be, at present. */
 bool mm_patches_exchange(struct task *t, uint64_t va, struct file *f, int fd);
+/* Whether there is an operation of another thread in the range, or a change or fork is under way,
+ * so that text there can't be exchanged now. */
+bool mm_patches_busy(const struct mm *mm, const struct task *t, uint64_t start, uint64_t end);
+/* The place [start, end) is free for trampolines. */
+bool mm_patches_free_place(struct mm *mm, const struct task *t, uint64_t start, uint64_t end);
+/* m, which is or will be in the list, becomes patched text: the operations for it. */
+bool mm_patches_order(struct task *t, const struct patch_map *m);
+bool mm_patches_order_again(struct task *t, struct patch_map *m);
+/* Puts *m, with its references, into the list as patched text. */
+void mm_patches_install(struct mm *mm, const struct patch_map *m);
+#define PATCH_MAPS_MAX 64u
+
+/* patch_page.c: anonymous text. A call came from va: whether patch_now shall try to do something
+ * about it. Takes the lock. */
+bool patch_page_look(struct task *t, uint64_t va);
+/* Orders what can be done. Lock held. */
+bool patch_page_exchange(struct task *t, uint64_t va);
 
 #endif

@@ -88,10 +88,14 @@ static bool in_window(struct task *t, struct patch_map *m)
 	return bring_back(t, m);
 }
 
+static bool is_page_fault(const struct platform_fault *f)
+{
+	return f->signo == ABI_SIGSEGV && f->trapno == TRAP_PAGE;
+}
+
 static bool is_read(const struct platform_fault *f)
 {
-	return f->signo == ABI_SIGSEGV && f->trapno == TRAP_PAGE &&
-	       !(f->error_code & (ERROR_WRITE | ERROR_FETCH));
+	return !(f->error_code & (ERROR_WRITE | ERROR_FETCH));
 }
 
 static bool fault_locked(struct task *t)
@@ -107,8 +111,10 @@ static bool fault_locked(struct task *t)
 		m = mm_patches_text_at(t->mm, platform_regs(t->pt)->rip);
 		return m && in_window(t, m);
 	}
-	m = is_read(f) ? mm_patches_text_at(t->mm, f->addr) : NULL;
-	if (!m)
+	m = is_page_fault(f) ? mm_patches_text_at(t->mm, f->addr) : NULL;
+	if (m && m->park && f->code == ABI_SEGV_MAPERR)
+		return send_on(t, platform_regs(t->pt)->rip); /* between its two pages */
+	if (!m || !is_read(f))
 		return false;
 	if (m->state == PATCH_MAP_ON)
 		atomic_fetch_add(&m->pf->reads, 1);
@@ -144,14 +150,20 @@ void patch_stopped(struct task *t)
 
 /* ---- what the sentry reads ---- */
 
-/* Bytes of the patched text from va on, as the file has them; how many, 0: none are there. */
+/*
+ * Bytes of the patched text from va on, as they were; how many, 0: none are there. Of anonymous
+ * text there is a copy with the trampolines.
+ */
 static size_t read_original(const struct patch_map *m, uint64_t va, void *buf, size_t size)
 {
 	uint64_t end = MIN(va + size, m->end);
-	ssize_t n = pread(m->fd, buf, end - va, (off_t)(m->offset + (va - m->start)));
+	ssize_t n =
+	    pread(m->park ? m->pf->fd : m->fd, buf, end - va, (off_t)(m->offset + (va - m->start)));
 
 	if (n < 0)
 		return 0;
+	if (m->park)
+		patch_unapply(&m->pf->p, va - m->start, buf, (size_t)n);
 	memset((char *)buf + n, 0, end - va - (size_t)n); /* behind the file's end */
 	return end - va;
 }
@@ -163,12 +175,14 @@ bool mm_has_patches(const struct mm *mm, bool whole)
 
 size_t patch_read(struct mm *mm, uint64_t va, void *buf, size_t size, size_t n)
 {
+	/* The original may be on its way, in a thread's reply. */
+	bool changing = __atomic_load_n(&mm->patches.changing, __ATOMIC_RELAXED);
 	struct patch_map *m;
 	size_t more = 0;
 
 	mutex_lock(&mm->patches.view_lock);
 	m = n < size ? mm_patches_text_at(mm, va + n) : NULL;
-	if (m && m->state == PATCH_MAP_ON)
+	if (m && (m->state == PATCH_MAP_ON || changing))
 		more = read_original(m, va + n, (char *)buf + n, size - n);
 	for (uint32_t i = 0; i < mm->patches.count; i++) {
 		uint64_t text;

@@ -15,12 +15,12 @@
 #include "base/mem.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/signal.h"
+#include "sentry/kernel/stats.h"
 #include "sentry/kernel/task.h"
 #include "sentry/kernel/task_block.h"
 #include "sentry/mm/mm_internal.h"
 #include "sentry/vfs/vfs.h"
 
-#define TICK	     32u   /* calls between two looks */
 #define TICK_CHURN   4u	   /* calls between two exchanges of PATCH_MODE_CHURN */
 #define TICK_LONG    256u  /* where nothing can be done */
 #define FILE_HOT     2048u /* calls from a file that make it worth while to analyse it */
@@ -33,6 +33,23 @@ static __thread struct {
 	struct file *file;     /* reference, owner of fd */
 	int fd;
 } job;
+
+static enum patch_mode mode_of(const struct patch_cache *c)
+{
+	return atomic_load_explicit(&c->mode, memory_order_relaxed);
+}
+
+/* Original text only, in the sandbox or in this address space. */
+static bool is_off(const struct task *t)
+{
+	return mode_of(t->kernel->patches) == PATCH_MODE_OFF ||
+	       atomic_load_explicit(&t->mm->patches.forbidden, memory_order_relaxed);
+}
+
+static void set_due(struct task *t)
+{
+	atomic_store_explicit(&t->patch.due, true, memory_order_relaxed);
+}
 
 /* ---- what the call came from ---- */
 
@@ -90,12 +107,13 @@ static void consider(struct task *t, struct patch_cache *c, struct file *f)
 
 	if (!pf)
 		return;
-	atomic_fetch_add(&pf->heat, TICK);
+	atomic_fetch_add(&pf->heat, PATCH_TICK);
 	if ((c->forced || atomic_load(&pf->heat) >= FILE_HOT) && claim(pf))
 		analyse(c, pf, f, fd);
 	switch (atomic_load(&pf->state)) {
 	case PATCH_READY:
-		t->patch.due = c->forced || ++t->patch.ticks >= TASK_TICKS;
+		if (c->forced || ++t->patch.ticks >= TASK_TICKS)
+			set_due(t);
 		break;
 	case PATCH_NEVER:
 		t->patch.countdown = TICK_LONG;
@@ -119,40 +137,39 @@ int patch_switch(struct kernel *k, enum patch_mode mode)
 	return 0;
 }
 
-static enum patch_mode mode_of(const struct patch_cache *c)
-{
-	return atomic_load_explicit(&c->mode, memory_order_relaxed);
-}
-
 void patch_tick(struct task *t)
 {
 	struct patch_cache *c = t->kernel->patches;
 	struct file *f;
+	uint64_t va;
 	bool patched;
 
-	t->patch.countdown = TICK;
+	t->patch.countdown = PATCH_TICK;
 	if (!patch_possible(t->kernel)) {
 		t->patch.countdown = UINT32_MAX;
 		return;
 	}
 	if (!t->mm)
 		return;
-	if (mode_of(c) == PATCH_MODE_OFF) {
-		t->patch.due = t->mm->patches.count > 0;
+	if (is_off(t)) {
+		if (t->mm->patches.count > 0)
+			set_due(t);
 		return;
 	}
-	f = text_file(t, platform_regs(t->pt)->rip - SYSCALL_SIZE, &patched);
-	if (!f)
-		return;
-	if (!patched)
+	va = platform_regs(t->pt)->rip - SYSCALL_SIZE;
+	if (t->event.type != PEV_CALL || !t->event.call.fast)
+		stat_count(patch_looks);
+	f = text_file(t, va, &patched);
+	if (f && !patched)
 		consider(t, c, f);
-	else if (mode_of(c) == PATCH_MODE_CHURN)
-		t->patch.due = true;
-	else
+	else if (f ? mode_of(c) == PATCH_MODE_CHURN : patch_page_look(t, va))
+		set_due(t);
+	else if (f)
 		t->patch.countdown = TICK_LONG;
 	if (mode_of(c) == PATCH_MODE_CHURN)
 		t->patch.countdown = TICK_CHURN;
-	file_put(f);
+	if (f)
+		file_put(f);
 }
 
 void patch_after_reply(void)
@@ -168,24 +185,32 @@ void patch_after_reply(void)
 
 /* ---- doing it ---- */
 
-/* All original text comes back, for as long as it is switched off. */
-static void switch_off(struct task *t)
+/* All original text comes back, for as long as it is switched off. False: not yet all of it. */
+static bool switch_off(struct task *t)
 {
 	struct mm *mm = t->mm;
 
-	for (uint32_t i = 0; i < mm->patches.count && !mm->patches.changing; i++) {
+	for (uint32_t i = 0; i < mm->patches.count; i++) {
 		struct patch_map *m = &mm->patches.maps[i];
 
-		if (m->state == PATCH_MAP_ON && !mm_patches_revert(t, m))
-			m->by_switch = true;
+		if (m->state != PATCH_MAP_ON)
+			continue;
+		if ((mm->patches.changing && mm->patches.changing != t) || mm_patches_revert(t, m))
+			return false;
+		m->by_switch = true;
 	}
+	return true;
 }
 
 static void put_back(struct task *t)
 {
+	bool all;
+
 	mutex_lock(&t->mm->lock);
-	switch_off(t);
+	all = switch_off(t);
 	mutex_unlock(&t->mm->lock);
+	if (!all)
+		set_due(t);
 }
 
 static void exchange(struct task *t)
@@ -195,11 +220,14 @@ static void exchange(struct task *t)
 	struct file *f = text_file(t, va, &patched);
 	int fd = f && !patched ? text_fd(f) : -1;
 
-	if (patched && mode_of(t->kernel->patches) == PATCH_MODE_CHURN)
+	if (patched && mode_of(t->kernel->patches) == PATCH_MODE_CHURN) {
 		put_back(t);
-	if (fd >= 0) {
+	} else if (!f || fd >= 0) {
 		mutex_lock(&t->mm->lock);
-		mm_patches_exchange(t, va, f, fd);
+		if (f)
+			mm_patches_exchange(t, va, f, fd);
+		else
+			patch_page_exchange(t, va);
 		mutex_unlock(&t->mm->lock);
 	}
 	if (f)
@@ -210,7 +238,7 @@ static bool is_plain(const struct task *t)
 {
 	const struct platform_reply *r = &t->reply;
 
-	return (t->event.type == PEV_CALL || t->event.type == PEV_SITE) && !r->memop_count &&
+	return t->event.type != PEV_STARTED && t->event.type != PEV_REPORT && !r->memop_count &&
 	       r->order == PORD_NONE && !r->report && !r->frame && !r->restart;
 }
 
@@ -220,10 +248,10 @@ void patch_now(struct task *t)
 
 	if (!t->mm || !is_plain(t))
 		return;
-	t->patch.due = false;
-	if (mode_of(t->kernel->patches) == PATCH_MODE_OFF)
+	atomic_store_explicit(&t->patch.due, false, memory_order_relaxed);
+	if (is_off(t))
 		put_back(t);
-	else
+	else if (t->event.type == PEV_CALL || t->event.type == PEV_SITE)
 		exchange(t);
 	if (!t->reply.report)
 		return;
@@ -241,6 +269,38 @@ bool patch_failed(struct task *t, uint32_t index)
 	else if (t->patch.saved)
 		t->reply = *t->patch.saved;
 	return true;
+}
+
+/* ---- one address space ---- */
+
+void patch_mm_switch(struct kernel *k, struct mm *mm, bool on)
+{
+	struct task *t;
+
+	atomic_store(&mm->patches.forbidden, !on);
+	if (on)
+		return;
+	mutex_lock(&k->tasks_lock);
+	for (int64_t id = idmap_next(&k->tids, 0, (void **)&t); id >= 0;
+	     id = idmap_next(&k->tids, (uint32_t)id + 1, (void **)&t)) {
+		if (t->mm != mm)
+			continue;
+		set_due(t);
+		task_notify(t);
+	}
+	mutex_unlock(&k->tasks_lock);
+}
+
+bool patch_mm_is_original(struct mm *mm)
+{
+	bool original;
+
+	mutex_lock(&mm->lock);
+	original = !mm->patches.changing;
+	for (uint32_t i = 0; i < mm->patches.count; i++)
+		original &= mm->patches.maps[i].state != PATCH_MAP_ON;
+	mutex_unlock(&mm->lock);
+	return original;
 }
 
 void patch_task_destroy(struct task *t)

@@ -55,17 +55,20 @@
 #include "sentry/mm/mm_internal.h"
 #include "sentry/vfs/vfs.h"
 
-#define MAPS_MAX 64u
 #define READS_MAX                                                                                  \
 	16u /* so many address spaces read their text: the file isn't patched any more             \
 	     */
+
+#define SYSCALL_SIZE 2u
 
 static struct patch_cache *cache_of(const struct mm *mm)
 {
 	struct patch_cache *c = mm->kernel ? mm->kernel->patches : NULL;
 
-	return c && atomic_load_explicit(&c->mode, memory_order_relaxed) != PATCH_MODE_OFF ? c
-											   : NULL;
+	if (!c || atomic_load_explicit(&c->mode, memory_order_relaxed) == PATCH_MODE_OFF ||
+	    atomic_load_explicit(&mm->patches.forbidden, memory_order_relaxed))
+		return NULL;
+	return c;
 }
 
 /* ---- life ---- */
@@ -79,7 +82,8 @@ void mm_patches_init(struct mm *mm)
 static void map_put(struct patch_map *m)
 {
 	patch_file_put(m->pf);
-	file_put(m->file);
+	if (m->file)
+		file_put(m->file);
 }
 
 void mm_patches_destroy(struct mm *mm)
@@ -87,6 +91,7 @@ void mm_patches_destroy(struct mm *mm)
 	for (uint32_t i = 0; i < mm->patches.count; i++)
 		map_put(&mm->patches.maps[i]);
 	free(mm->patches.maps);
+	free(mm->patches.seen);
 	waitqueue_destroy(&mm->patches.settled);
 	mutex_destroy(&mm->patches.view_lock);
 }
@@ -113,7 +118,8 @@ void mm_patches_dup(struct mm *child, struct mm *parent)
 		m = add_map(child);
 		*m = parent->patches.maps[i];
 		refcount_get(&m->pf->ref);
-		file_get(m->file);
+		if (m->file)
+			file_get(m->file);
 		m->maker = NULL;
 	}
 }
@@ -193,6 +199,7 @@ void patch_settled(struct task *t)
 
 	if (!mm || __atomic_load_n(&mm->patches.changing, __ATOMIC_RELAXED) != t)
 		return;
+	t->patch.must_not_fail = false;
 	mutex_lock(&mm->lock);
 	__atomic_store_n(&mm->patches.changing, NULL, __ATOMIC_RELAXED);
 	mm->patches.changes++;
@@ -231,14 +238,25 @@ bool mm_patches_keep(const struct mm *mm, uint64_t start, uint64_t end, uint64_t
 
 /* ---- the original text again ---- */
 
+static struct memop original_of(const struct patch_map *m)
+{
+	if (m->park)
+		return (struct memop){.type = MEMOP_MREMAP,
+				      .addr = m->park,
+				      .size = m->end - m->start,
+				      .new_addr = m->start,
+				      .new_size = m->end - m->start};
+	return (struct memop){.type = MEMOP_MMAP_FD,
+			      .addr = m->start,
+			      .size = m->end - m->start,
+			      .prot = ABI_PROT_READ | ABI_PROT_EXEC,
+			      .fd = m->fd,
+			      .offset = m->offset};
+}
+
 static int order_original(struct task *t, struct patch_map *m)
 {
-	const struct memop op = {.type = MEMOP_MMAP_FD,
-				 .addr = m->start,
-				 .size = m->end - m->start,
-				 .prot = ABI_PROT_READ | ABI_PROT_EXEC,
-				 .fd = m->fd,
-				 .offset = m->offset};
+	struct memop op = original_of(m);
 	int err;
 
 	if (m->state != PATCH_MAP_ON)
@@ -266,17 +284,59 @@ static int order_area_unmap(struct task *t, const struct patch_map *m)
 	return err;
 }
 
+/* What was seen of anonymous text there is no longer so. */
+static void forget_seen(struct mm *mm, uint64_t start, uint64_t end)
+{
+	struct patch_seen *seen = mm->patches.seen;
+
+	for (uint32_t i = 0; seen && i < PATCH_SEEN_MAX; i++)
+		if (seen[i].va + SYSCALL_SIZE > start && seen[i].va < end)
+			seen[i] = (struct patch_seen){0};
+}
+
+/* The original comes back, if m is in the range; anonymous text may be another afterwards. */
+static int changing_map(struct task *t, struct patch_map *m, uint64_t start, uint64_t end)
+{
+	int err;
+
+	if (m->start >= end || start >= m->end || m->state == PATCH_MAP_GONE)
+		return 0;
+	err = order_original(t, m);
+	if (!err && m->park && m->state == PATCH_MAP_OFF)
+		set_state(t->mm, m, PATCH_MAP_STALE);
+	return err;
+}
+
 int mm_patches_changing(struct task *t, uint64_t start, uint64_t end)
 {
 	int err = 0;
 
-	for (uint32_t i = 0; i < t->mm->patches.count && !err; i++) {
-		struct patch_map *m = &t->mm->patches.maps[i];
-
-		if (m->start < end && start < m->end)
-			err = order_original(t, m);
-	}
+	for (uint32_t i = 0; i < t->mm->patches.count && !err; i++)
+		err = changing_map(t, &t->mm->patches.maps[i], start, end);
+	forget_seen(t->mm, start, end);
 	return err;
+}
+
+int64_t mm_patches_advise(struct task *t, uint64_t start, uint64_t end)
+{
+	struct mm *mm = t->mm;
+	int64_t ret = 0;
+	bool any = false;
+
+	if (likely(!mm->patches.count))
+		return 0;
+	mutex_lock(&mm->lock);
+	for (uint32_t i = 0; i < mm->patches.count; i++)
+		any |= mm->patches.maps[i].park && mm->patches.maps[i].start < end &&
+		       start < mm->patches.maps[i].end;
+	if (any)
+		ret = mm_patches_wait(t);
+	for (uint32_t i = 0; i < mm->patches.count && any && !ret; i++)
+		if (mm->patches.maps[i].park)
+			ret = changing_map(t, &mm->patches.maps[i], start, end);
+	forget_seen(mm, start, end);
+	mutex_unlock(&mm->lock);
+	return ret;
 }
 
 int mm_patches_unmapping(struct task *t, uint64_t start, uint64_t end)
@@ -296,6 +356,7 @@ int mm_patches_unmapping(struct task *t, uint64_t start, uint64_t end)
 			err = order_area_unmap(t, m);
 		set_state(t->mm, m, PATCH_MAP_GONE);
 	}
+	forget_seen(t->mm, start, end);
 	return err;
 }
 
@@ -334,7 +395,7 @@ static uint32_t patched_prot(const struct mm *mm)
 	return ABI_PROT_EXEC | (mm->kernel->patches->execute_only ? 0 : (uint32_t)ABI_PROT_READ);
 }
 
-/* The trampolines, then the text. */
+/* The trampolines, then the text; the guest's own page of anonymous text goes out of the way. */
 static uint32_t memops_of(const struct mm *mm, const struct patch_map *m, struct memop *out)
 {
 	const struct patch_file *pf = m->pf;
@@ -342,10 +403,16 @@ static uint32_t memops_of(const struct mm *mm, const struct patch_map *m, struct
 
 	out[count++] = (struct memop){.type = MEMOP_MMAP_FD,
 				      .addr = m->area,
-				      .size = m->area_end - m->area,
+				      .size = pf->p.area_size,
 				      .prot = patched_prot(mm),
 				      .fd = pf->fd,
 				      .offset = pf->area_in_fd};
+	if (m->park)
+		out[count++] = (struct memop){.type = MEMOP_MREMAP,
+					      .addr = m->start,
+					      .size = m->end - m->start,
+					      .new_addr = m->park,
+					      .new_size = m->end - m->start};
 	for (uint32_t i = 0; i < pf->run_count; i++)
 		out[count++] = (struct memop){.type = MEMOP_MMAP_FD,
 					      .addr = m->start + pf->runs[i].at,
@@ -356,33 +423,43 @@ static uint32_t memops_of(const struct mm *mm, const struct patch_map *m, struct
 	return count;
 }
 
+bool mm_patches_free_place(struct mm *mm, const struct task *t, uint64_t start, uint64_t end)
+{
+	uint64_t kept_start, kept_end;
+
+	return start >= PLATFORM_GUEST_MIN && start < end && end <= PLATFORM_GUEST_MAX &&
+	       !vma_any(&mm->vmas, start, end) &&
+	       !mm_patches_keep(mm, start, end, &kept_start, &kept_end) &&
+	       !(t && op_conflict(mm, t, start, end));
+}
+
 /* Fills in where all of it goes; false if it can't. */
 static bool place(struct mm *mm, struct patch_map *m, const struct task *t)
 {
 	const struct patch_file *pf = m->pf;
-	uint64_t text = m->start + pf->head, start, end;
+	uint64_t text = m->start + pf->head;
 
 	if (m->end - m->start != pf->high - pf->low || m->offset != pf->low)
 		return false;
 	m->area = text + (uint64_t)pf->p.area_distance;
 	m->area_end = m->area + pf->p.area_size;
-	if (m->area < PLATFORM_GUEST_MIN || m->area_end < m->area ||
-	    m->area_end > PLATFORM_GUEST_MAX)
-		return false;
-	return !vma_any(&mm->vmas, m->area, m->area_end) &&
-	       !mm_patches_keep(mm, m->area, m->area_end, &start, &end) &&
-	       !(t && op_conflict(mm, t, m->area, m->area_end));
+	return mm_patches_free_place(mm, t, m->area, m->area_end);
 }
 
 struct patch_map *mm_patches_text_at(struct mm *mm, uint64_t va)
 {
+	struct patch_map *stale = NULL;
+
 	for (uint32_t i = 0; i < mm->patches.count; i++) {
 		struct patch_map *m = &mm->patches.maps[i];
 
-		if (m->start <= va && va < m->end && m->state != PATCH_MAP_GONE)
+		if (va < m->start || va >= m->end || m->state == PATCH_MAP_GONE)
+			continue;
+		if (m->state != PATCH_MAP_STALE)
 			return m;
+		stale = m;
 	}
-	return NULL;
+	return stale;
 }
 
 struct patch_map *mm_patches_area_at(struct mm *mm, uint64_t va)
@@ -394,14 +471,15 @@ struct patch_map *mm_patches_area_at(struct mm *mm, uint64_t va)
 }
 
 /* Notes that m is patched text now; takes the reference to m->pf over. */
-static void install(struct mm *mm, const struct patch_map *m)
+void mm_patches_install(struct mm *mm, const struct patch_map *m)
 {
 	struct patch_map *to;
 
 	mutex_lock(&mm->patches.view_lock);
 	to = add_map(mm);
 	*to = *m;
-	file_get(to->file);
+	if (to->file)
+		file_get(to->file);
 	to->state = PATCH_MAP_ON;
 	mutex_unlock(&mm->patches.view_lock);
 }
@@ -440,7 +518,7 @@ uint32_t mm_patches_new_text(struct mm *mm, struct task *t, const struct mm_map_
 			      .maker_call = t ? atomic_load(&t->call_count) : 0};
 
 	assert_held(&mm->lock);
-	if (a->prot != (ABI_PROT_READ | ABI_PROT_EXEC) || mm->patches.count >= MAPS_MAX ||
+	if (a->prot != (ABI_PROT_READ | ABI_PROT_EXEC) || mm->patches.count >= PATCH_MAPS_MAX ||
 	    mm_patches_text_at(mm, a->addr))
 		return 0;
 	m.pf = ready_file(mm, fd);
@@ -452,7 +530,7 @@ uint32_t mm_patches_new_text(struct mm *mm, struct task *t, const struct mm_map_
 	}
 	stat_count(patch_maps);
 	log_debug(LOGC_MM, "patched text at %llx", (unsigned long long)m.start);
-	install(mm, &m);
+	mm_patches_install(mm, &m);
 	return memops_of(mm, &m, out);
 }
 
@@ -496,14 +574,18 @@ static bool ops_under_way(const struct mm *mm, const struct task *t, uint64_t st
 	return false;
 }
 
+bool mm_patches_busy(const struct mm *mm, const struct task *t, uint64_t start, uint64_t end)
+{
+	return mm->patches.changing || mm->patches.forks || ops_under_way(mm, t, start, end);
+}
+
 static bool may_exchange(const struct mm *mm, const struct task *t, const struct vm_area *a)
 {
 	return a && a->v.prot == (ABI_PROT_READ | ABI_PROT_EXEC) && !a->was_writable &&
-	       !(a->v.flags & ABI_MAP_SHARED) && !mm->patches.changing && !mm->patches.forks &&
-	       !ops_under_way(mm, t, a->v.start, a->v.end);
+	       !(a->v.flags & ABI_MAP_SHARED) && !mm_patches_busy(mm, t, a->v.start, a->v.end);
 }
 
-static bool order_all(struct task *t, const struct patch_map *m)
+bool mm_patches_order(struct task *t, const struct patch_map *m)
 {
 	struct memop ops[PATCH_MEMOPS_MAX];
 	uint32_t count = memops_of(t->mm, m, ops);
@@ -516,9 +598,9 @@ static bool order_all(struct task *t, const struct patch_map *m)
 }
 
 /* The text was patched before, until patching was switched off. */
-static bool exchange_again(struct task *t, struct patch_map *m)
+bool mm_patches_order_again(struct task *t, struct patch_map *m)
 {
-	if (m->state != PATCH_MAP_OFF || !m->by_switch || !order_all(t, m))
+	if (m->state != PATCH_MAP_OFF || !m->by_switch || !mm_patches_order(t, m))
 		return false;
 	stat_count(patch_exchanges);
 	set_state(t->mm, m, PATCH_MAP_ON);
@@ -533,21 +615,21 @@ bool mm_patches_exchange(struct task *t, uint64_t va, struct file *f, int fd)
 	struct patch_map *there = mm_patches_text_at(mm, va), m;
 
 	assert_held(&mm->lock);
-	if (!may_exchange(mm, t, a) || a->v.file != f || mm->patches.count >= MAPS_MAX)
+	if (!may_exchange(mm, t, a) || a->v.file != f || mm->patches.count >= PATCH_MAPS_MAX)
 		return false;
 	if (there)
-		return exchange_again(t, there);
+		return mm_patches_order_again(t, there);
 	m = (struct patch_map){
 	    .start = a->v.start, .end = a->v.end, .file = f, .fd = fd, .offset = a->v.offset};
 	m.pf = ready_file(mm, fd);
 	if (!m.pf)
 		return false;
-	if (!place(mm, &m, t) || !order_all(t, &m)) {
+	if (!place(mm, &m, t) || !mm_patches_order(t, &m)) {
 		patch_file_put(m.pf);
 		return false;
 	}
 	stat_count(patch_exchanges);
 	log_debug(LOGC_MM, "task %d: patched text at %llx", t->tid, (unsigned long long)m.start);
-	install(mm, &m);
+	mm_patches_install(mm, &m);
 	return true;
 }

@@ -276,13 +276,147 @@ static void not_elf(void **state)
 	close(fd);
 }
 
+/* ---- pages of anonymous text ---- */
+
+#define PAGE 4096u
+
+/* A page with the code at an offset, and one call seen there. */
+static int page_with(uint8_t *page, const char *code, size_t size, uint32_t offset,
+		     struct patch_call *call, const struct patch *former, struct patch *ret)
+{
+	const struct patch_text t = {.bytes = page, .va = TEXT_VA, .size = PAGE};
+	const uint8_t *at;
+
+	memset(page, 0xcc, PAGE);
+	memcpy(page + offset, code, size);
+	at = memmem(page + offset, size, "\x0f\x05", 2);
+	call->offset = (uint32_t)(at - page);
+	return patch_page(&t, 0, call, 1, former, 7, ret);
+}
+
+static void witnessed(void **state)
+{
+	static const struct {
+		const char *code;
+		size_t size;
+		enum patch_verdict verdict;
+	} cases[] = {
+#define CASE(s, v) {s, sizeof(s) - 1, v}
+	    CASE("\xb8\x48\0\0\0\x0f\x05", PATCH_OK),
+	    CASE("\x48\xc7\xc0\x48\0\0\0\x0f\x05", PATCH_OK),
+	    /* endbr64; the end of another site's function; long nops; a function's beginning */
+	    CASE("\xf3\x0f\x1e\xfa\xb8\x48\0\0\0\x0f\x05", PATCH_OK),
+	    CASE("\x90\x05\xc3\xb8\x48\0\0\0\x0f\x05", PATCH_OK),
+	    CASE("\x0f\x1f\x84\0\0\0\0\0\xb8\x48\0\0\0\x0f\x05", PATCH_OK),
+	    CASE("\x55\x48\x89\xe5\xb8\x48\0\0\0\x0f\x05", PATCH_OK),
+	    CASE("\x49\x89\xca\xb8\x48\0\0\0\x0f\x05", PATCH_OK),
+	    /* mov $72,%r8d; movl $72,-72(%rbp); cmpl; lea 72(%rax),%edi */
+	    CASE("\x41\xb8\x48\0\0\0\x0f\x05", PATCH_NOT_DECODED),
+	    CASE("\xc7\x45\xb8\x48\0\0\0\x0f\x05", PATCH_NOT_DECODED),
+	    CASE("\x81\x7d\xb8\x48\0\0\0\x0f\x05", PATCH_NOT_DECODED),
+	    CASE("\x8d\xb8\x48\0\0\0\x0f\x05", PATCH_NOT_DECODED),
+	    /* the same of a mov that can't have been made: it reads at 72 + 72 */
+	    CASE("\x8b\xb8\x48\0\0\0\x0f\x05", PATCH_OK),
+	    /* other numbers, other forms */
+	    CASE("\xb8\x49\0\0\0\x0f\x05", PATCH_NOT_MOVABLE),
+	    CASE("\x31\xc0\xb0\x48\x90\x90\x90\x0f\x05", PATCH_NOT_MOVABLE),
+	    CASE("\xb8\x48\0\0\0\x90\x0f\x05", PATCH_NOT_MOVABLE),
+#undef CASE
+	};
+	struct patch_call call = {.rax = 0x48};
+	uint8_t page[PAGE];
+	struct patch p;
+
+	(void)state;
+	for (size_t i = 0; i < array_count(cases); i++) {
+		int err = page_with(page, cases[i].code, cases[i].size, 100, &call, NULL, &p);
+
+		if (call.verdict != cases[i].verdict)
+			fail_msg("case %zu: %s", i, patch_verdict_name(call.verdict));
+		assert_int_equal(err, call.verdict == PATCH_OK ? 0 : -ENOENT);
+		if (err)
+			continue;
+		assert_int_equal(p.site_count, 1);
+		check_site(&p, &p.sites[0], page);
+		patch_free(&p);
+	}
+	call.rax = 0x100000048; /* the bytes don't load that */
+	assert_int_equal(page_with(page, cases[0].code, cases[0].size, 0, &call, NULL, &p),
+			 -ENOENT);
+	call = (struct patch_call){.rax = 0x48}; /* at the end there is nothing to be known */
+	assert_int_equal(page_with(page, cases[0].code, cases[0].size, PAGE - 7, &call, NULL, &p),
+			 -ENOENT);
+}
+
+/* Trampolines outlive their sites, and a site that comes back has the same. */
+static void page_made_anew(void **state)
+{
+	static const char first[] = "\xb8\x48\0\0\0\x0f\x05", second[] = "\xb8\x27\0\0\0\x0f\x05";
+	struct patch_call call = {.rax = 0x48};
+	uint8_t page[PAGE], bytes[PAGE];
+	struct patch p, q, r;
+	uint64_t offset;
+
+	(void)state;
+	assert_int_equal(page_with(page, first, sizeof(first) - 1, 0, &call, NULL, &p), 0);
+	call.rax = 0x27;
+	assert_int_equal(page_with(page, second, sizeof(second) - 1, 64, &call, &p, &q), 0);
+	assert_int_equal(q.site_count, 2);
+	assert_true(q.sites[0].off);
+	assert_false(q.sites[1].off);
+	assert_int_equal(q.sites[0].tramp, p.sites[0].tramp);
+	assert_memory_equal(q.area + q.sites[0].tramp, p.area + p.sites[0].tramp,
+			    p.sites[0].tramp_size);
+	assert_true(patch_to_text(&q, q.sites[0].tramp, &offset));
+	assert_int_equal(offset, 0);
+	assert_null(patch_site_at(&q, 1));
+	memcpy(bytes, page, PAGE);
+	patch_apply(&q, 0, bytes, PAGE);
+	assert_memory_equal(bytes, page, 64);
+	check_site(&q, &q.sites[1], page);
+
+	/* In the same place with another number. */
+	assert_int_equal(page_with(page, second, sizeof(second) - 1, 0, &call, &q, &r), 0);
+	assert_int_equal(r.site_count, 2);
+	assert_int_equal(r.sites[0].tramp, p.sites[0].tramp);
+	check_site(&r, &r.sites[0], page);
+	assert_true(r.sites[1].off);
+	patch_free(&r);
+
+	/* One that overlaps an old one can't be had with it. */
+	assert_int_equal(page_with(page, second, sizeof(second) - 1, 3, &call, &q, &r), -ENOENT);
+	assert_int_equal(call.verdict, PATCH_BRANCH);
+	patch_free(&p);
+	patch_free(&q);
+}
+
+static void page_areas(void **state)
+{
+	uint64_t start, end;
+
+	(void)state;
+	for (uint32_t i = 0; i < PATCH_SPREADS; i++) {
+		patch_page_area(0x7f0000000000, i, &start, &end);
+		assert_int_equal((start | end) & (PAGE - 1), 0);
+		assert_in_range(end - start, PAGE, 32 * PAGE);
+		assert_true(end < 0x7f0000000000 || start > 0x7f0000001000);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(number_in_front),	  cmocka_unit_test(load_in_front),
-	    cmocka_unit_test(rip_and_jump_moved), cmocka_unit_test(refused),
-	    cmocka_unit_test(branches_into),	  cmocka_unit_test(no_function),
-	    cmocka_unit_test(debian_files),	  cmocka_unit_test(not_elf),
+	    cmocka_unit_test(number_in_front),
+	    cmocka_unit_test(load_in_front),
+	    cmocka_unit_test(rip_and_jump_moved),
+	    cmocka_unit_test(refused),
+	    cmocka_unit_test(branches_into),
+	    cmocka_unit_test(no_function),
+	    cmocka_unit_test(witnessed),
+	    cmocka_unit_test(page_made_anew),
+	    cmocka_unit_test(page_areas),
+	    cmocka_unit_test(debian_files),
+	    cmocka_unit_test(not_elf),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -332,19 +332,49 @@ static void dcache_shrink(struct vfs *v)
 	}
 }
 
+/* Takes d out if the hash and the caller alone use it; what the hash had of it is given back. */
+static bool take_out_idle(struct vfs *v, struct dentry *d)
+{
+	struct mutex *lock = lock_bucket_of(v, d);
+	bool taken = refcount_read(&d->ref) == 2 && hash_remove_locked(v, d);
+
+	mutex_unlock(lock);
+	if (taken)
+		dentry_put(d);
+	return taken;
+}
+
+/* Drops a victim, and who above it becomes a leaf by that: a deep tree takes one round. */
+static void drop_branch(struct vfs *v, struct dentry *d)
+{
+	bool idle = true;
+
+	while (d) {
+		struct dentry *parent = idle ? dentry_parent(d) : NULL;
+
+		if (idle)
+			atomic_fetch_sub(&v->dentry_count, 1);
+		dentry_put(d);
+		idle = parent && take_out_idle(v, parent);
+		d = parent;
+	}
+}
+
 void dcache_prune(struct super_block *sb)
 {
 	struct vfs *v = sb_vfs(sb);
 	struct dentry *victims[SWEEP_BATCH];
 	unsigned dropped, n;
 
-	/* Leaves first: each round may make parents into leaves. */
+	/* Until a round finds nothing: others may let go of a name meanwhile. */
 	do {
 		dropped = 0;
 		for (uint32_t b = 0; b < DCACHE_BUCKETS; b++)
 			do {
 				n = sweep_bucket(v, b, sb, victims, SWEEP_BATCH);
-				dropped += drop(v, victims, n);
+				for (unsigned i = 0; i < n; i++)
+					drop_branch(v, victims[i]);
+				dropped += n;
 			} while (n == SWEEP_BATCH);
 	} while (dropped);
 }

@@ -73,8 +73,8 @@ static void memory_of_who_runs(void **state)
 	uint64_t there = 0;
 
 	(void)state;
-	mini_step(&mini); /* PEV_STARTED */
-	mini_step(&mini); /* loaded: runs */
+	mini_event(&mini); /* PEV_STARTED */
+	mini_event(&mini); /* loaded: runs */
 	mm = platform_thread_mm(g->pt);
 	assert_int_equal(platform_read(NULL, mm, GUEST_BASE, &there, sizeof(there)),
 			 feature_off(FEATURE_PROC_MEM) && !ON_PTRACE ? 0 : sizeof(there));
@@ -282,8 +282,8 @@ static void killed_from_outside(void **state)
 
 	(void)state;
 	mini.host_kills = 0;
-	mini_step(&mini); /* PEV_STARTED */
-	mini_step(&mini); /* loaded: runs */
+	mini_event(&mini); /* PEV_STARTED */
+	mini_event(&mini); /* loaded: runs */
 	pid = platform_host_pid(g->pt);
 	assert_true(pid > 0);
 	kill(pid, SIGKILL);
@@ -514,7 +514,7 @@ static void interrupted_while_polling(void **state)
 	for (int i = 0; i < 100; i++) {
 		before = stats_now();
 		while (stats_now().polled < before.polled + 100)
-			assert_true(mini_step(&mini));
+			mini_event(&mini);
 		platform_interrupt(mini.p);
 		while (mini_step(&mini))
 			;

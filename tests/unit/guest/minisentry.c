@@ -625,6 +625,12 @@ bool mini_step(struct mini *m)
 	return true;
 }
 
+void mini_event(struct mini *m)
+{
+	while (!mini_step(m))
+		check(!m->broken);
+}
+
 static uint32_t alive(struct mini *m)
 {
 	uint32_t n;

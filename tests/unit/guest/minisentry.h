@@ -69,8 +69,10 @@ bool mini_run_for(struct mini *m, uint32_t ms);
 void mini_run_and_kill(struct mini *m, uint32_t ms);
 /* Kicks everybody (from another thread than the one that runs); how many. */
 uint32_t mini_kick_all(struct mini *m);
-/* One event; false on interrupt. */
+/* One event; false on interrupt, and one may be left over from a guest that ended before. */
 bool mini_step(struct mini *m);
+/* One event, whatever interrupts. */
+void mini_event(struct mini *m);
 uint64_t mini_now_ns(void);
 
 #endif

@@ -263,6 +263,23 @@ int64_t sys_lseek(struct task *t, const struct sysargs *a)
 
 /* ---- from file to file ---- */
 
+static int64_t copy_to_pipe(struct file *in, int64_t *in_pos, struct pipe *out, uint64_t size,
+			    uint64_t *done)
+{
+	int64_t ret = 0;
+
+	while (*done < size) {
+		int64_t at = *in_pos;
+
+		ret = file_to_pipe(in, &at, out, size - *done);
+		if (ret <= 0)
+			break;
+		*in_pos = at;
+		*done += (uint64_t)ret;
+	}
+	return ret;
+}
+
 /*
  * Copies up to size bytes from `in` at *in_pos to `out` (at *out_pos, or its own position). The
  * source's position moves only by what was written, so nothing is lost when `out` takes less.
@@ -273,6 +290,8 @@ static int64_t copy_chunks(struct task *t, struct file *in, int64_t *in_pos, str
 	int64_t ret = 0;
 	char *buf;
 
+	if (pipe_of(out))
+		return copy_to_pipe(in, in_pos, pipe_of(out), size, done);
 	while (*done < size) {
 		ret = vfs_copy_in_host(t, in, in_pos, out, out_pos, size - *done);
 		if (ret <= 0)

@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * splice, tee, vmsplice. Pages aren't moved but copied, through a buffer of ours: the bytes are
- * taken out of the source, and what the destination doesn't take is put back in front of it, so
- * that nothing is lost or seen twice.
+ * splice, tee, vmsplice. A block of bytes is taken out of the source, and what the destination
+ * doesn't take is put back in front of it, so that nothing is lost or seen twice. A pipe gives and
+ * takes blocks as they are (pipe_take, pipe_give), so data is copied once out of a file and once
+ * into the next, and not at all between pipes.
+ *
+ * Not done: blocks that are the sentry's mapping of a file, as pages of Linux's pipes are the page
+ * cache's. It would save the first copy; but a block would show what is written to the file later,
+ * which Linux may do as well, and end in the middle when the file is cut off, which it doesn't.
  */
 #include <stdlib.h>
 
@@ -29,59 +34,100 @@ struct splice {
 	bool blocked_on_out; /* which side said -EAGAIN */
 };
 
-static ssize_t take(struct splice *s, char *buf, size_t size)
+/* Reads a file into a fresh block. */
+static ssize_t block_from_file(struct file *in, int64_t *pos, size_t size, struct pipe_block *ret)
 {
+	struct pipe_block b = {.data = xmalloc(size), .size = (uint32_t)size};
 	struct uio u;
+	ssize_t got;
 
+	uio_init_kernel(&u, b.data, size);
+	got = vfs_read(in, &u, pos);
+	if (got <= 0) {
+		free(b.data);
+		return got;
+	}
+	b.used = (uint32_t)got;
+	*ret = b;
+	return got;
+}
+
+static ssize_t block_from_tee(struct pipe *in, size_t size, struct pipe_block *ret)
+{
+	struct pipe_block b = {.data = xmalloc(size), .size = (uint32_t)size};
+	ssize_t got = pipe_peek(in, 0, b.data, size);
+
+	if (got <= 0) {
+		free(b.data);
+		return got;
+	}
+	b.used = (uint32_t)got;
+	*ret = b;
+	return got;
+}
+
+static ssize_t take(struct splice *s, size_t size, struct pipe_block *ret)
+{
 	if (s->tee)
-		return pipe_peek(s->in_pipe, 0, buf, size);
-	uio_init_kernel(&u, buf, size);
-	return vfs_read(s->in, &u, s->in_pos);
+		return block_from_tee(s->in_pipe, size, ret);
+	return s->in_pipe ? pipe_take(s->in_pipe, size, ret)
+			  : block_from_file(s->in, s->in_pos, size, ret);
+}
+
+static int64_t give(struct pipe *out, struct pipe_block *b)
+{
+	uint32_t size = b->used;
+	int err = pipe_give(out, b);
+
+	free(b->data);
+	return err ? err : (int64_t)size;
 }
 
 /* Into a pipe: no more than fits is taken, so all that was taken goes in. */
-static int64_t into_pipe(struct splice *s, char *buf)
+static int64_t into_pipe(struct splice *s)
 {
 	size_t room = pipe_room(s->out_pipe);
+	struct pipe_block b;
 	ssize_t got;
-	int err;
 
 	if (pipe_broken(s->out_pipe))
 		return -EPIPE;
 	s->blocked_on_out = !room;
 	if (!room)
 		return -EAGAIN;
-	got = take(s, buf, MIN(MIN(s->size, (uint64_t)CHUNK), room));
-	if (got <= 0)
-		return got;
-	err = pipe_push(s->out_pipe, buf, (size_t)got);
-	return err ? err : got;
+	got = take(s, MIN(MIN(s->size, (uint64_t)CHUNK), room), &b);
+	return got > 0 ? give(s->out_pipe, &b) : got;
 }
 
-static int64_t out_of_pipe(struct splice *s, char *buf)
+int64_t file_to_pipe(struct file *in, int64_t *in_pos, struct pipe *out, uint64_t size)
 {
-	ssize_t got = take(s, buf, MIN(s->size, (uint64_t)CHUNK)), put;
+	struct splice s = {.in = in, .in_pos = in_pos, .out_pipe = out, .size = size};
+
+	return into_pipe(&s);
+}
+
+static int64_t out_of_pipe(struct splice *s)
+{
+	struct pipe_block b;
+	ssize_t got = take(s, MIN(s->size, (uint64_t)CHUNK), &b), put;
 	struct uio u;
 
 	s->blocked_on_out = false;
 	if (got <= 0)
 		return got;
-	uio_init_kernel(&u, buf, (uint64_t)got);
+	uio_init_kernel(&u, b.data + b.from, (uint64_t)got);
 	u.writer = s->task;
 	put = vfs_write(s->out, &u, s->out_pos);
 	if (put < got)
-		pipe_unread(s->in_pipe, buf + MAX(put, 0), (size_t)(got - MAX(put, 0)));
+		pipe_unread(s->in_pipe, b.data + b.from + MAX(put, 0), (size_t)(got - MAX(put, 0)));
+	free(b.data);
 	s->blocked_on_out = put == -EAGAIN;
 	return put;
 }
 
 static int64_t splice_once(struct splice *s)
 {
-	char *buf = xmalloc(CHUNK);
-	int64_t ret = s->out_pipe ? into_pipe(s, buf) : out_of_pipe(s, buf);
-
-	free(buf);
-	return ret;
+	return s->out_pipe ? into_pipe(s) : out_of_pipe(s);
 }
 
 static bool may_wait(const struct splice *s)

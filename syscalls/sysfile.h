@@ -42,6 +42,13 @@ uint32_t file_wait(struct task *t, struct file *f, uint32_t events);
 int64_t file_read_wait(struct task *t, struct file *f, struct uio *u, int64_t *pos, bool nowait);
 int64_t file_write_wait(struct task *t, struct file *f, struct uio *u, int64_t *pos, bool nowait);
 
+struct pipe;
+/*
+ * Moves what is left of a file at *in_pos, at most size bytes and what fits, into a pipe. Bytes, 0
+ * at the end of the file, -EAGAIN: the pipe is full, -EPIPE, ...
+ */
+int64_t file_to_pipe(struct file *in, int64_t *in_pos, struct pipe *out, uint64_t size);
+
 /*
  * The signal mask of ppoll, pselect6, epoll_pwait: sets it for this call, once. The worker restores
  * the old one. 0, -EINVAL, -EFAULT.

@@ -108,6 +108,69 @@ static void sizes(void **state)
 	assert_int_equal(fake_read(ends[0], buf, 10000), 10000);
 }
 
+/* As a block with `from` bytes before the data. Whether the pipe took the block itself. */
+static bool give(struct pipe *p, const char *data, uint32_t size, uint32_t from)
+{
+	struct pipe_block b = {.data = malloc(from + size), .size = from + size, .from = from};
+	bool taken;
+
+	b.used = size;
+	memcpy(b.data + from, data, size);
+	assert_int_equal(pipe_give(p, &b), 0);
+	taken = !b.data;
+	free(b.data);
+	return taken;
+}
+
+static void take(struct pipe *p, size_t max, const char *want, ssize_t size)
+{
+	struct pipe_block b;
+
+	assert_int_equal(pipe_take(p, max, &b), size);
+	assert_memory_equal(b.data + b.from, want, size);
+	free(b.data);
+}
+
+/* Blocks change hands when a pipe is empty, and are copied in order when not. */
+static void blocks(void **state)
+{
+	static char text[8192], buf[8192];
+	struct pipe *p = pipe_of(ends[0]);
+	struct pipe_block none;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(text); i++)
+		text[i] = (char)('a' + i % 23);
+	assert_int_equal(pipe_take(p, 10, &none), -EAGAIN);
+	assert_true(give(p, text, 5000, 100));
+	assert_false(give(p, text + 5000, 1000, 0));
+	assert_int_equal(fake_write(ends[1], text + 6000, 2000), 2000);
+	take(p, 3000, text, 3000);
+	assert_int_equal(fake_read(ends[0], buf, 1000), 1000);
+	assert_memory_equal(buf, text + 3000, 1000);
+	take(p, 65536, text + 4000, 4000);
+	assert_int_equal(pipe_take(p, 10, &none), -EAGAIN);
+	assert_int_equal(fake_write(ends[1], text, 10), 10);
+	take(p, 65536, text, 10);
+	assert_true(give(p, text, 8192, 0));
+	assert_int_equal(pipe_set_size(p, 4096), -EBUSY);
+	assert_int_equal(fake_read(ends[0], buf, 8192), 8192);
+	assert_memory_equal(buf, text, 8192);
+	assert_int_equal(pipe_set_size(p, 4096), 4096);
+	assert_int_equal(fake_write(ends[1], text, 8192), 4096);
+	take(p, 65536, text, 4096);
+	file_put(ends[1]);
+	ends[1] = NULL;
+	assert_int_equal(pipe_take(p, 10, &none), 0);
+	file_put(ends[0]);
+	assert_int_equal(pipe_new(T, 0, ends), 0);
+	p = pipe_of(ends[1]);
+	file_put(ends[0]);
+	ends[0] = NULL;
+	none = (struct pipe_block){.data = text, .size = 10, .used = 10};
+	assert_int_equal(pipe_give(p, &none), -EPIPE);
+}
+
 static void splicing(void **state)
 {
 	static char big[65536], buf[65536];
@@ -118,8 +181,8 @@ static void splicing(void **state)
 	assert_int_equal(fake_write(ends[1], "12345678", 8), 8);
 	assert_int_equal(fake_read(ends[0], buf, 6), 6);
 	pipe_unread(p, "3456", 4);
-	assert_int_equal(pipe_push(p, big, sizeof(big)), 0);
-	assert_int_equal(pipe_push(p, "end", 3), 0);
+	give(p, big, sizeof(big), 0);
+	give(p, "end", 3, 0);
 	assert_int_equal(pipe_room(p), 0);
 	assert_int_equal(fake_write(ends[1], "x", 1), -EAGAIN);
 	assert_int_equal(fake_read(ends[0], buf, 6), 6);
@@ -373,6 +436,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(ends_that_go, setup, teardown),
 	    cmocka_unit_test_setup_teardown(sizes, setup, teardown),
 	    cmocka_unit_test_setup_teardown(splicing, setup, teardown),
+	    cmocka_unit_test_setup_teardown(blocks, setup, teardown),
 	    cmocka_unit_test_setup_teardown(writers_are_woken_once, setup, teardown),
 	    cmocka_unit_test_setup_teardown(readers_are_woken_when_it_was_empty, setup, teardown),
 	    cmocka_unit_test_setup_teardown(fifos, setup, teardown),

@@ -84,7 +84,7 @@ struct pipe *pipe_of(struct file *f)
 
 /* ---- the ring ---- */
 
-/* What may still be written. splice can bring more than the capacity in (pipe_push). */
+/* What may still be written. splice can bring more than the capacity in (pipe_give). */
 static uint32_t room_in(const struct pipe *p)
 {
 	return p->used < p->capacity ? p->capacity - p->used : 0;
@@ -479,9 +479,31 @@ void pipe_unread(struct pipe *p, const void *buf, size_t size)
 	waitqueue_wake(&p->read_wq, ABI_POLLIN | ABI_POLLRDNORM);
 }
 
-int pipe_push(struct pipe *p, const void *buf, size_t size)
+/* The block becomes the ring of an empty pipe. */
+static void ring_adopt(struct pipe *p, struct pipe_block *b)
+{
+	free(p->ring);
+	p->ring = b->data;
+	p->ring_size = b->size;
+	p->head = b->from;
+	p->used = b->used;
+	b->data = NULL;
+}
+
+static void ring_append(struct pipe *p, const char *buf, uint32_t size)
 {
 	uint32_t tail, first;
+
+	ring_force_room(p, size);
+	tail = (p->head + p->used) % p->ring_size;
+	first = MIN(size, p->ring_size - tail);
+	memcpy(p->ring + tail, buf, first);
+	memcpy(p->ring, buf + first, size - first);
+	p->used += size;
+}
+
+int pipe_give(struct pipe *p, struct pipe_block *b)
+{
 	bool wake = false;
 	int ret = 0;
 
@@ -490,17 +512,55 @@ int pipe_push(struct pipe *p, const void *buf, size_t size)
 		ret = -EPIPE;
 	} else {
 		wake = !p->used || p->polled;
-		ring_force_room(p, size);
-		tail = (p->head + p->used) % p->ring_size;
-		first = MIN((uint32_t)size, p->ring_size - tail);
-		memcpy(p->ring + tail, buf, first);
-		memcpy(p->ring, (const char *)buf + first, size - first);
-		p->used += (uint32_t)size;
+		/* Not for a few bytes in much memory. */
+		if (!p->used && b->used >= b->size / 4)
+			ring_adopt(p, b);
+		else
+			ring_append(p, b->data + b->from, b->used);
 	}
 	mutex_unlock(&p->lock);
 	if (wake)
 		waitqueue_wake(&p->read_wq, ABI_POLLIN | ABI_POLLRDNORM);
 	return ret;
+}
+
+/* The ring of the pipe, whose bytes are in one piece, as a block. */
+static void ring_hand_over(struct pipe *p, struct pipe_block *ret)
+{
+	*ret = (struct pipe_block){p->ring, p->ring_size, p->head, p->used};
+	p->ring = NULL;
+	p->ring_size = p->head = p->used = 0;
+}
+
+static void ring_copy_out(struct pipe *p, uint32_t size, struct pipe_block *ret)
+{
+	uint32_t first = MIN(size, p->ring_size - p->head);
+
+	*ret = (struct pipe_block){xmalloc(size), size, 0, size};
+	memcpy(ret->data, p->ring + p->head, first);
+	memcpy(ret->data + first, p->ring, size - first);
+	ring_take(p, size);
+}
+
+ssize_t pipe_take(struct pipe *p, size_t max, struct pipe_block *ret)
+{
+	bool was_writable, wake;
+	ssize_t n;
+
+	mutex_lock(&p->lock);
+	was_writable = writable(p);
+	n = (ssize_t)MIN(max, (size_t)p->used);
+	if (!p->used)
+		n = p->writers ? -EAGAIN : 0;
+	else if (p->used <= max && p->head + p->used <= p->ring_size)
+		ring_hand_over(p, ret);
+	else
+		ring_copy_out(p, (uint32_t)n, ret);
+	wake = !was_writable && writable(p);
+	mutex_unlock(&p->lock);
+	if (wake)
+		waitqueue_wake(&p->write_wq, ABI_POLLOUT | ABI_POLLWRNORM);
+	return n;
 }
 
 bool pipe_broken(struct pipe *p)

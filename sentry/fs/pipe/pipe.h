@@ -28,15 +28,26 @@ uint32_t pipe_size(struct pipe *p);
 /* The new size, or -EINVAL, -EBUSY, -EPERM. */
 int64_t pipe_set_size(struct pipe *p, uint32_t size);
 
+/* Bytes that change hands: data[from, from + used) of an allocation of `size` bytes. */
+struct pipe_block {
+	char *data; /* of malloc; NULL: none */
+	uint32_t size, from, used;
+};
+
 /*
  * For splice and tee. peek: copies up to size bytes from offset bytes behind the read position,
  * leaves them; -EAGAIN: empty, and there is a writer. unread: puts bytes that were read, and could
- * not be used, back in front. push: appends all, even if others took the room meanwhile; -EPIPE.
- * room: bytes that a write takes now. size is at most PIPE_SIZE_DEFAULT.
+ * not be used, back in front. room: bytes that a write takes now. size is at most
+ * PIPE_SIZE_DEFAULT.
+ *
+ * give: appends all, even if others took the room meanwhile; -EPIPE. An empty pipe takes the block
+ * itself (data is NULL then). take: up to max bytes, as many as there are; the block is the pipe's
+ * own memory if that is all that there was in it. 0: no writer; -EAGAIN. The caller frees data.
  */
 ssize_t pipe_peek(struct pipe *p, size_t offset, void *buf, size_t size);
 void pipe_unread(struct pipe *p, const void *buf, size_t size);
-int pipe_push(struct pipe *p, const void *buf, size_t size);
+int pipe_give(struct pipe *p, struct pipe_block *b);
+ssize_t pipe_take(struct pipe *p, size_t max, struct pipe_block *ret);
 size_t pipe_room(struct pipe *p);
 bool pipe_broken(struct pipe *p); /* no reader */
 

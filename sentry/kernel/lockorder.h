@@ -5,7 +5,6 @@
  *
  *	RANK_FILEPOS	file.lock: position; held around read, write, readdir of whatever
  *	RANK_TASKS	kernel.tasks_lock: process tree, ids, groups, sessions
- *	  RANK_EXEC	thread_group.exec_lock
  *	  RANK_MM	mm.lock: VMAs, brk
  *	    RANK_FILES	files.lock: descriptor table
  *	    RANK_FS	fs_context.lock: cwd, root, umask
@@ -33,7 +32,6 @@
 #define LOCK_RANKS(X)                                                                              \
 	X(FILEPOS, 5)                                                                              \
 	X(TASKS, 10)                                                                               \
-	X(EXEC, 15)                                                                                \
 	X(MM, 20)                                                                                  \
 	X(FILES, 25)                                                                               \
 	X(FS, 26)                                                                                  \

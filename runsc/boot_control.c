@@ -103,7 +103,7 @@ static void fill_args(struct task *t, char *out, size_t size)
 	end = mm_layout(mm)->arg_end;
 	mm_unlock(mm);
 	n = end > start ? (ssize_t)MIN(end - start, (uint64_t)size - 1) : 0;
-	n = n ? read_task_memory(t, uaddr(start), out, (size_t)n) : 0;
+	n = n ? read_task_memory(t, task_program(t), uaddr(start), out, (size_t)n) : 0;
 	mm_put(mm);
 	if (n < 0)
 		n = 0;

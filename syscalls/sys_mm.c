@@ -272,8 +272,8 @@ static bool may_access(struct task *t, struct task *target)
 }
 
 /* One segment of the other task's; bytes done, short if either side faults or local is full. */
-static ssize_t copy_remote(struct task *target, struct uio *local, const struct uio_segment *s,
-			   char *buf, bool write)
+static ssize_t copy_remote(struct task *target, uint64_t program, struct uio *local,
+			   const struct uio_segment *s, char *buf, bool write)
 {
 	uint64_t done = 0;
 
@@ -283,10 +283,11 @@ static ssize_t copy_remote(struct task *target, struct uio *local, const struct 
 
 		if (write) {
 			n = uio_read(local, buf, piece);
-			m = n > 0 ? write_task_memory(target, uaddr(s->va + done), buf, (size_t)n)
+			m = n > 0 ? write_task_memory(target, program, uaddr(s->va + done), buf,
+						      (size_t)n)
 				  : n;
 		} else {
-			n = read_task_memory(target, uaddr(s->va + done), buf, piece);
+			n = read_task_memory(target, program, uaddr(s->va + done), buf, piece);
 			m = n > 0 ? uio_write(local, buf, (size_t)n) : n;
 		}
 		if (m > 0)
@@ -297,14 +298,14 @@ static ssize_t copy_remote(struct task *target, struct uio *local, const struct 
 	return (ssize_t)done;
 }
 
-static int64_t copy_segments(struct task *target, struct uio *local, const struct uio *remote,
-			     bool write)
+static int64_t copy_segments(struct task *target, uint64_t program, struct uio *local,
+			     const struct uio *remote, bool write)
 {
 	char *buf = xmalloc(VM_PIECE);
 	int64_t done = 0;
 
 	for (uint32_t i = 0; i < remote->segment_count && local->left; i++) {
-		ssize_t n = copy_remote(target, local, &remote->segments[i], buf, write);
+		ssize_t n = copy_remote(target, program, local, &remote->segments[i], buf, write);
 
 		if (n < 0 && !done)
 			done = n;
@@ -322,11 +323,13 @@ static int64_t access_task(struct task *t, int32_t pid, struct uio *local, const
 			   bool write)
 {
 	struct task *target = task_find(t->kernel, pid);
+	uint64_t program;
 	int64_t ret;
 
 	if (!target)
 		return -ESRCH;
-	ret = may_access(t, target) ? copy_segments(target, local, remote, write) : -EPERM;
+	program = task_program(target);
+	ret = may_access(t, target) ? copy_segments(target, program, local, remote, write) : -EPERM;
 	task_put(target);
 	return ret;
 }

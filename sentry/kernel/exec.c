@@ -221,6 +221,7 @@ int64_t exec_start(struct task *t, bool fatal)
 	}
 	old = t->pt;
 	t->pt = fresh;
+	t->program |= 1;
 	if (old) {
 		cputime_keep(t);
 		platform_kill_soon(old);
@@ -268,17 +269,35 @@ static void set_names(struct task *t, struct exec_state *e)
 	free(old);
 }
 
+/* The new memory can't be seen before those who may not look at it are kept away. */
+static void take_privileges(struct task *t, struct exec_state *e)
+{
+	if (e->image.cred)
+		cred_install(t, cred_get(e->image.cred));
+	if (!e->image.secure)
+		return;
+	t->pdeath_signal = 0;
+	mutex_lock(&t->kernel->tasks_lock);
+	t->tg->dumpable = false;
+	mutex_unlock(&t->kernel->tasks_lock);
+}
+
+static void program_changed(struct task *t)
+{
+	mutex_lock(&t->tg->siglock);
+	t->program = (t->program | 1) + 1;
+	mutex_unlock(&t->tg->siglock);
+}
+
 static void become_program(struct task *t, struct exec_state *e)
 {
+	take_privileges(t, e);
 	take_memory(t, e);
 	files_close_on_exec(t);
 	posix_timers_delete_all(t->tg);
 	signal_reset_for_exec(t);
-	if (e->image.cred)
-		cred_install(t, cred_get(e->image.cred));
-	if (e->image.secure)
-		t->pdeath_signal = 0;
 	set_names(t, e);
+	program_changed(t);
 	answers_started(t); /* perhaps as the leader */
 }
 

@@ -155,6 +155,11 @@ struct task {
 	bool event_queued;    /* [t] on the queue for its event, in state HANDLER */
 	struct platform_thread
 	    *pt; /* [t] to use, changed under [s] too; NULL before the first exec */
+	/*
+	 * [s] Which program it runs, for those who look into its memory (sentry/mm/usermem.h): odd
+	 * from the moment pt is the new program's until that has its credentials.
+	 */
+	uint64_t program;
 	struct platform_event event;   /* [t] the event not yet replied to */
 	struct platform_reply reply;   /* [t] being put together */
 	struct memop *memops;	       /* [t] PLATFORM_MEMOPS_MAX entries, allocated at first use */

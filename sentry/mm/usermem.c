@@ -164,7 +164,8 @@ ssize_t strdup_from_user(struct task *t, uaddr_t src, size_t max, char **ret_s)
  * t->pt changes in exec and goes away in exit under siglock; holding that keeps the platform's
  * objects. So the pieces are small.
  */
-static size_t remote_piece(struct task *t, uint64_t va, void *buf, size_t size, bool write)
+static size_t remote_piece(struct task *t, uint64_t program, uint64_t va, void *buf, size_t size,
+			   bool write)
 {
 	struct mm *mm;
 	size_t n = 0;
@@ -173,24 +174,27 @@ static size_t remote_piece(struct task *t, uint64_t va, void *buf, size_t size, 
 	if (!size)
 		return 0;
 	mutex_lock(&t->tg->siglock);
-	if (t->pt && write)
+	if (t->program != program || program % 2)
+		size = 0;
+	else if (t->pt && write)
 		n = platform_write(NULL, platform_thread_mm(t->pt), va, buf, size);
 	else if (t->pt)
 		n = platform_read(NULL, platform_thread_mm(t->pt), va, buf, size);
 	mutex_unlock(&t->tg->siglock);
-	if (!write && (mm = task_mm_get(t))) {
+	if (size && !write && (mm = task_mm_get(t))) {
 		n = corrected(mm, va, buf, size, n);
 		mm_put(mm);
 	}
 	return n;
 }
 
-static ssize_t remote_copy(struct task *t, uint64_t va, char *buf, size_t size, bool write)
+static ssize_t remote_copy(struct task *t, uint64_t program, uint64_t va, char *buf, size_t size,
+			   bool write)
 {
 	size_t done = 0;
 
 	while (done < size) {
-		size_t n = remote_piece(t, va + done, buf + done, size - done, write);
+		size_t n = remote_piece(t, program, va + done, buf + done, size - done, write);
 
 		if (!n)
 			break;
@@ -199,14 +203,25 @@ static ssize_t remote_copy(struct task *t, uint64_t va, char *buf, size_t size, 
 	return done || !size ? (ssize_t)done : -EFAULT;
 }
 
-ssize_t read_task_memory(struct task *t, uaddr_t src, void *dst, size_t size)
+uint64_t task_program(struct task *t)
 {
-	return remote_copy(t, src.va, dst, size, false);
+	uint64_t program;
+
+	mutex_lock(&t->tg->siglock);
+	program = t->program;
+	mutex_unlock(&t->tg->siglock);
+	return program;
 }
 
-ssize_t write_task_memory(struct task *t, uaddr_t dst, const void *src, size_t size)
+ssize_t read_task_memory(struct task *t, uint64_t program, uaddr_t src, void *dst, size_t size)
 {
-	return remote_copy(t, dst.va, (char *)src, size, true);
+	return remote_copy(t, program, src.va, dst, size, false);
+}
+
+ssize_t write_task_memory(struct task *t, uint64_t program, uaddr_t dst, const void *src,
+			  size_t size)
+{
+	return remote_copy(t, program, dst.va, (char *)src, size, true);
 }
 
 /* ---- cursors ---- */

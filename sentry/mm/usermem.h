@@ -44,10 +44,16 @@ ssize_t strncpy_from_user(struct task *t, char *dst, uaddr_t src, size_t size);
 /* The same into fresh memory of at most max bytes with NUL; the caller frees. */
 ssize_t strdup_from_user(struct task *t, uaddr_t src, size_t max, char **ret_s);
 
-/* Another task's memory (ptrace, /proc/pid/mem, process_vm_readv): count of bytes, or -EFAULT if
- * none. The caller holds a reference to the task, which may be running. */
-ssize_t read_task_memory(struct task *t, uaddr_t src, void *dst, size_t size);
-ssize_t write_task_memory(struct task *t, uaddr_t dst, const void *src, size_t size);
+/*
+ * Another task's memory (/proc/PID/mem, process_vm_readv): count of bytes, or -EFAULT if none. The
+ * caller holds a reference to the task, which may be running, and says which program of the task's
+ * it means: what task_program said before it was seen whether the caller may look. Once another one
+ * has taken its place, or is about to, there are no bytes.
+ */
+uint64_t task_program(struct task *t);
+ssize_t read_task_memory(struct task *t, uint64_t program, uaddr_t src, void *dst, size_t size);
+ssize_t write_task_memory(struct task *t, uint64_t program, uaddr_t dst, const void *src,
+			  size_t size);
 
 /*
  * A cursor over one or more buffers of the guest's (or one of the sentry's): the data of read,

@@ -97,13 +97,25 @@ static int role_stack(int argc, char **argv)
 	return 0;
 }
 
+/* Says that it has begun, and ends when it is told to. */
+static int role_waits(int argc, char **argv)
+{
+	char c;
+
+	(void)argc;
+	(void)argv;
+	(void)!write(61, "x", 1);
+	(void)!read(62, &c, 1);
+	return 0;
+}
+
 static const struct {
 	const char *name;
 	int (*play)(int argc, char **argv);
 } roles[] = {
     {"args", role_args},       {"no_args", role_no_args}, {"descriptors", role_descriptors},
     {"signals", role_signals}, {"name", role_name},	  {"process", role_process},
-    {"stack", role_stack},
+    {"stack", role_stack},     {"waits", role_waits},
 };
 
 __attribute__((constructor)) static void play_role(int argc, char **argv)
@@ -551,6 +563,55 @@ TEST(execveat)
 	EQ(run_at(dir, "link", env, 0), 0);
 	EQ(run_at(dir, "link", env, AT_SYMLINK_NOFOLLOW), 100 + ELOOP);
 	EQ(run_at(dir, "program", env, 0x40000000), 100 + EINVAL);
+}
+
+/*
+ * Who could look into a process's memory doesn't look into that of the set-user-id program that it
+ * executes then.
+ */
+TEST(open_memory_files_and_setuid)
+{
+	static const char *const names[] = {"environ", "maps", "mem"};
+	char *const *env = STRINGS("COMPAT_ROLE=waits", "SECRET=1");
+	int to[2], from[2], fds[3];
+	char path[64], buf[4096];
+	pid_t target, child;
+
+	if (getuid() != 0)
+		SKIP("not root");
+	OK(chmod(".", 0755));
+	copy_self("suid", 0755);
+	OK(chmod("suid", 04755));
+	OK(pipe(to));
+	OK(pipe(from));
+	child = OK(fork());
+	if (child == 0) {
+		OK(setgid(1000));
+		OK(setuid(1000));
+		OK(prctl(PR_SET_DUMPABLE, 1));
+		target = OK(fork());
+		if (target == 0) {
+			OK(dup2(from[1], 61));
+			OK(dup2(to[0], 62));
+			OK(read(62, buf, 1));
+			OK(execve("suid", STRINGS("suid"), env));
+		}
+		for (int i = 0; i < 3; i++) {
+			snprintf(path, sizeof(path), "/proc/%d/%s", target, names[i]);
+			fds[i] = OK(open(path, i == 2 ? O_RDWR : O_RDONLY));
+		}
+		CHECK(pread(fds[2], buf, 8, (off_t)(uintptr_t)names) == 8);
+		OK(write(to[1], "x", 1));
+		EQ(read(from[0], buf, 1), 1);
+		for (int i = 0; i < 2; i++)
+			CHECK(pread(fds[i], buf, sizeof(buf), 0) <= 0);
+		EQ(pread(fds[2], buf, 8, (off_t)(uintptr_t)names), 0);
+		EQ(pwrite(fds[2], buf, 8, (off_t)(uintptr_t)&buf), 0);
+		OK(write(to[1], "x", 1));
+		WAIT_EXIT(target, 0);
+		_exit(0);
+	}
+	WAIT_EXIT(child, 0);
 }
 
 TEST(many)

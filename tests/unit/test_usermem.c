@@ -373,14 +373,14 @@ static void test_other_task(void **state)
 	char buf[2 * PAGE];
 
 	(void)state;
-	assert_int_equal(read_task_memory(&task, at(0), buf, sizeof(buf)), sizeof(buf));
+	assert_int_equal(read_task_memory(&task, 0, at(0), buf, sizeof(buf)), sizeof(buf));
 	assert_memory_equal(buf, memory, sizeof(buf));
-	assert_int_equal(read_task_memory(&task, at(HOLE_START - 9), buf, 100), 9);
-	assert_int_equal(read_task_memory(&task, at(HOLE_START), buf, 100), -EFAULT);
-	assert_int_equal(write_task_memory(&task, at(0), "abc", 3), 3);
+	assert_int_equal(read_task_memory(&task, 0, at(HOLE_START - 9), buf, 100), 9);
+	assert_int_equal(read_task_memory(&task, 0, at(HOLE_START), buf, 100), -EFAULT);
+	assert_int_equal(write_task_memory(&task, 0, at(0), "abc", 3), 3);
 	assert_memory_equal(memory, "abc", 3);
 	task.pt = NULL;
-	assert_int_equal(read_task_memory(&task, at(0), buf, 1), -EFAULT);
+	assert_int_equal(read_task_memory(&task, 0, at(0), buf, 1), -EFAULT);
 	assert_int_equal(copy_from_user(&task, buf, at(0), 1), -EFAULT);
 	task.pt = (struct platform_thread *)&task;
 }

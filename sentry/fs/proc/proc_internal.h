@@ -29,7 +29,7 @@ int proc_show_smaps_rollup(const struct synth_node *n, struct strbuf *out);
 int proc_show_stat(const struct synth_node *n, struct strbuf *out); /* proc_stat.c */
 int proc_show_statm(const struct synth_node *n, struct strbuf *out);
 int proc_show_status(const struct synth_node *n, struct strbuf *out);
-int proc_open_mem(const struct synth_node *n, struct file *f); /* proc_mem.c */
+int proc_open_mem(const struct synth_node *n, struct file *f, uint64_t program); /* proc_mem.c */
 int proc_show_cmdline(const struct synth_node *n, struct strbuf *out);
 int proc_show_environ(const struct synth_node *n, struct strbuf *out);
 int proc_show_auxv(const struct synth_node *n, struct strbuf *out);

@@ -19,13 +19,15 @@
 /* Copies of what the process itself says are its strings: hostile, so bounded. */
 static void add_memory(struct task *t, uint64_t start, uint64_t end, struct strbuf *out)
 {
+	uint64_t program = task_program(t);
 	char buf[CHUNK];
 
 	if (end <= start)
 		return;
 	end = MIN(end, start + STRINGS_MAX);
 	while (start < end) {
-		ssize_t n = read_task_memory(t, uaddr(start), buf, MIN(end - start, sizeof(buf)));
+		ssize_t n =
+		    read_task_memory(t, program, uaddr(start), buf, MIN(end - start, sizeof(buf)));
 
 		if (n <= 0)
 			return;
@@ -94,11 +96,15 @@ static const struct synth_node *node_of(const struct file *f)
 static ssize_t mem_read(struct file *f, struct uio *to, int64_t *pos)
 {
 	struct task *t = node_of(f)->task;
+	uint64_t program = (uintptr_t)f->private;
 	char buf[CHUNK];
 	ssize_t total = 0, n = 0;
 
+	if (task_program(t) != program)
+		return 0;
 	while (to->left) {
-		n = read_task_memory(t, uaddr((uint64_t)*pos), buf, MIN(to->left, sizeof(buf)));
+		n = read_task_memory(t, program, uaddr((uint64_t)*pos), buf,
+				     MIN(to->left, sizeof(buf)));
 		if (n <= 0)
 			break;
 		n = uio_write(to, buf, (size_t)n);
@@ -113,13 +119,16 @@ static ssize_t mem_read(struct file *f, struct uio *to, int64_t *pos)
 static ssize_t mem_write(struct file *f, struct uio *from, int64_t *pos)
 {
 	struct task *t = node_of(f)->task;
+	uint64_t program = (uintptr_t)f->private;
 	char buf[CHUNK];
 	ssize_t total = 0, n = 0;
 
+	if (task_program(t) != program)
+		return 0;
 	while (from->left) {
 		n = uio_read(from, buf, MIN(from->left, sizeof(buf)));
 		if (n > 0)
-			n = write_task_memory(t, uaddr((uint64_t)*pos), buf, (size_t)n);
+			n = write_task_memory(t, program, uaddr((uint64_t)*pos), buf, (size_t)n);
 		if (n <= 0)
 			break;
 		*pos += n;
@@ -130,9 +139,11 @@ static ssize_t mem_write(struct file *f, struct uio *from, int64_t *pos)
 
 static const struct file_ops mem_ops = {.read = mem_read, .write = mem_write};
 
-int proc_open_mem(const struct synth_node *n, struct file *f)
+/* As on Linux it is about the memory that the process had when it was opened. */
+int proc_open_mem(const struct synth_node *n, struct file *f, uint64_t program)
 {
 	(void)n;
+	f->private = (void *)(uintptr_t)program;
 	f->ops = &mem_ops;
 	return 0;
 }

@@ -270,6 +270,10 @@ static const struct synth_dynamic task_dynamic = {.lookup = lookup_thread, .next
 	{                                                                                          \
 		.name = n, .mode = ABI_S_IFREG | (m), .guard = SYNTH_PRIVATE, .show = s            \
 	}
+#define MEMORY(n, m, s)                                                                            \
+	{                                                                                          \
+		.name = n, .mode = ABI_S_IFREG | (m), .guard = SYNTH_MEMORY, .show = s             \
+	}
 #define PRIVATE_DIR(n, m, part)                                                                    \
 	{                                                                                          \
 		.name = n, .mode = ABI_S_IFDIR | (m), .guard = SYNTH_PRIVATE, part                 \
@@ -277,18 +281,18 @@ static const struct synth_dynamic task_dynamic = {.lookup = lookup_thread, .next
 
 /* What a process and a thread have in common. */
 #define COMMON_ROWS                                                                                \
-	PRIVATE("auxv", 0400, proc_show_auxv), SYNTH_TEXT("cgroup", 0444, "0::/\n"),               \
+	MEMORY("auxv", 0400, proc_show_auxv), SYNTH_TEXT("cgroup", 0444, "0::/\n"),                \
 	    SYNTH_FILE("cmdline", 0444, proc_show_cmdline),                                        \
 	    SYNTH_RW("comm", 0644, show_comm, store_comm), SYNTH_TEXT("cpuset", 0444, "/\n"),      \
-	    MAGIC("cwd", follow_cwd), PRIVATE("environ", 0400, proc_show_environ),                 \
+	    MAGIC("cwd", follow_cwd), MEMORY("environ", 0400, proc_show_environ),                  \
 	    MAGIC("exe", follow_exe), PRIVATE_DIR("fd", 0500, .dynamic = &proc_fd_dynamic),        \
 	    PRIVATE_DIR("fdinfo", 0555, .dynamic = &proc_fdinfo_dynamic),                          \
 	    SYNTH_TEXT("gid_map", 0444, IDENTITY_MAP), PRIVATE("io", 0400, show_io),               \
 	    SYNTH_FILE("limits", 0444, show_limits), SYNTH_TEXT("loginuid", 0444, "4294967295"),   \
-	    PRIVATE("maps", 0444, proc_show_maps),                                                 \
+	    MEMORY("maps", 0444, proc_show_maps),                                                  \
 	    {.name = "mem",                                                                        \
 	     .mode = ABI_S_IFREG | 0600,                                                           \
-	     .guard = SYNTH_PRIVATE,                                                               \
+	     .guard = SYNTH_MEMORY,                                                                \
 	     .open = proc_open_mem},                                                               \
 	    SYNTH_FILE("mountinfo", 0444, proc_show_mountinfo),                                    \
 	    SYNTH_FILE("mounts", 0444, proc_show_mounts),                                          \
@@ -298,8 +302,8 @@ static const struct synth_dynamic task_dynamic = {.lookup = lookup_thread, .next
 	    SYNTH_RW("oom_score_adj", 0644, show_oom_score_adj, store_oom_score_adj),              \
 	    PRIVATE("personality", 0400, show_personality), MAGIC("root", follow_root),            \
 	    SYNTH_TEXT("sessionid", 0444, "4294967295"), SYNTH_TEXT("setgroups", 0444, "allow\n"), \
-	    PRIVATE("smaps", 0444, proc_show_smaps),                                               \
-	    PRIVATE("smaps_rollup", 0444, proc_show_smaps_rollup),                                 \
+	    MEMORY("smaps", 0444, proc_show_smaps),                                                \
+	    MEMORY("smaps_rollup", 0444, proc_show_smaps_rollup),                                  \
 	    SYNTH_FILE("stat", 0444, proc_show_stat), SYNTH_FILE("statm", 0444, proc_show_statm),  \
 	    SYNTH_FILE("status", 0444, proc_show_status),                                          \
 	    SYNTH_TEXT("uid_map", 0444, IDENTITY_MAP)

@@ -14,6 +14,7 @@
 #include "sentry/kernel/cred.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/task.h"
+#include "sentry/mm/usermem.h"
 #include "sentry/vfs/vfs.h"
 
 #define ROOT_INO 1
@@ -92,7 +93,7 @@ static bool node_exists(const struct inode *i)
 	return !n->task || fs_of(i)->task_exists(n->task);
 }
 
-static int check_guard(struct inode *i, const struct cred *c)
+int synth_check_guard(struct inode *i, const struct cred *c)
 {
 	const struct synth_node *n = node_of(i);
 
@@ -199,7 +200,7 @@ static int no_create(struct inode *dir, const char *name, uint32_t mode, const s
 /* Instead of the mode: whoever may trace the task may look, nobody may write. */
 static int private_permission(struct inode *i, const struct cred *c, uint32_t mask)
 {
-	return (mask & MAY_WRITE) ? -EACCES : check_guard(i, c);
+	return (mask & MAY_WRITE) ? -EACCES : synth_check_guard(i, c);
 }
 
 static const struct inode_ops dir_ops = {
@@ -227,7 +228,7 @@ static int link_readlink(struct inode *i, struct task *t, char **ret)
 	int err = node_exists(i) ? 0 : -ENOENT;
 
 	if (!err && t)
-		err = check_guard(i, t->cred);
+		err = synth_check_guard(i, t->cred);
 	return err ? err : n->entry->link(n, t, ret);
 }
 
@@ -237,7 +238,7 @@ static int link_follow(struct inode *i, struct task *t, struct path *ret)
 	int err = node_exists(i) ? 0 : -ENOENT;
 
 	if (!err && t)
-		err = check_guard(i, t->cred);
+		err = synth_check_guard(i, t->cred);
 	return err ? err : n->entry->follow(n, t, ret);
 }
 
@@ -250,13 +251,14 @@ static const struct inode_ops magic_ops = {
 static int file_open(struct inode *i, struct file *f)
 {
 	const struct synth_node *n = node_of(i);
-	int err = node_exists(i) ? check_guard(i, f->cred) : -ENOENT;
+	uint64_t program = n->task ? task_program(n->task) : 0;
+	int err = node_exists(i) ? synth_check_guard(i, f->cred) : -ENOENT;
 
 	if (err)
 		return err;
 	if (n->entry->open)
-		return n->entry->open(n, f);
-	synth_file_open(f);
+		return n->entry->open(n, f, program);
+	synth_file_open(f, program);
 	return 0;
 }
 

@@ -67,6 +67,7 @@ struct synth_dynamic {
 enum synth_guard {
 	SYNTH_OPEN,    /* file modes decide */
 	SYNTH_PRIVATE, /* as ptrace's PTRACE_MODE_READ_FSCREDS */
+	SYNTH_MEMORY,  /* likewise; and empty once the task executes another program */
 };
 
 struct synth_entry {
@@ -79,8 +80,8 @@ struct synth_entry {
 	int (*store)(const struct synth_node *n, struct task *writer, const char *text,
 		     size_t size);
 	/* Or a file with operations of its own: sets f->ops; called with the node in
-	 * f->inode->private. */
-	int (*open)(const struct synth_node *n, struct file *f);
+	 * f->inode->private. program: the task's (task_program) that may be looked at. */
+	int (*open)(const struct synth_node *n, struct file *f, uint64_t program);
 	/* Links: the target, fresh; reader may be NULL. */
 	int (*link)(const struct synth_node *n, struct task *reader, char **ret_target);
 	/* Magic links: where they lead; references. */

@@ -27,6 +27,7 @@ struct text {
 };
 
 struct synth_file {
+	uint64_t program;  /* [I] of the node's task, when it was opened */
 	struct path root;  /* [I] of who opened it, references; empty: the kernel */
 	struct mutex lock; /* RANK_LEAF; guards text */
 	struct text *text; /* reference; NULL before the first read */
@@ -40,6 +41,17 @@ static void text_put(struct text *text)
 	free(text);
 }
 
+/* The task has executed another program since the file was opened. */
+static int another_program(struct file *f, struct text *text)
+{
+	const struct synth_node *n = f->inode->private;
+
+	if (n->entry->guard != SYNTH_MEMORY)
+		return synth_check_guard(f->inode, f->cred);
+	strbuf_free(&text->content);
+	return 0;
+}
+
 static int make_text(struct file *f, struct text **ret)
 {
 	struct synth_file *sf = f->private;
@@ -51,6 +63,9 @@ static int make_text(struct file *f, struct text **ret)
 	n.root = sf->root.mount ? &sf->root : NULL;
 	refcount_init(&text->ref);
 	err = n.entry->show(&n, &text->content);
+	/* Afterwards, so that it is about nothing that came meanwhile. */
+	if (!err && n.task && task_program(n.task) != sf->program)
+		err = another_program(f, text);
 	if (err) {
 		text_put(text);
 		return err;
@@ -147,10 +162,11 @@ static const struct file_ops text_ops = {
     .release = text_release,
 };
 
-void synth_file_open(struct file *f)
+void synth_file_open(struct file *f, uint64_t program)
 {
 	struct synth_file *sf = xnew(struct synth_file);
 
+	sf->program = program;
 	mutex_init(&sf->lock, RANK_LEAF);
 	if (f->opener && f->opener->fs)
 		fs_get_root(f->opener->fs, &sf->root);

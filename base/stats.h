@@ -6,7 +6,7 @@
  * stays counted.
  *
  * Counters are numbers. The first ones count waits for locks by rank (base/lock.h); what the others
- * mean is defined where they are listed (sentry/kernel/stats.h).
+ * mean is defined where they are listed (platform/platform.h, sentry/kernel/stats.h).
  */
 #ifndef BASE_STATS_H
 #define BASE_STATS_H
@@ -16,7 +16,9 @@
 
 #include "base/compiler.h"
 
-#define STATS_LOCK_RANKS 128 /* counters 0 to 127: waits for locks of that rank */
+#define STATS_LOCK_RANKS 128		  /* counters 0 to 127: waits for locks of that rank */
+#define STATS_PLATFORM	 STATS_LOCK_RANKS /* those of the platform (platform/internal.h) */
+#define STATS_SENTRY	 (STATS_PLATFORM + 32)
 #define STATS_SIZE	 768
 
 struct stats_block {

@@ -23,6 +23,7 @@
 #include "base/list.h"
 #include "base/lock.h"
 #include "base/refcount.h"
+#include "base/stats.h"
 #include "platform/platform.h"
 #include "platform/stub/channel.h"
 #include "platform/stub/layout.h"
@@ -86,6 +87,12 @@ struct window {
 	uint32_t low, high; /* [low, high) was written: goes back to the guest */
 };
 
+/*
+ * What a handler writes for the guest, if it is no more, goes to the channel with the reply: its
+ * lines are at the other CPU, and the next atomic instruction would wait for them.
+ */
+#define SMALL_MAX 256
+
 struct lost_reply;
 struct tracee;
 
@@ -145,16 +152,23 @@ struct platform_thread {
 	uint32_t call_nr;	   /* [o] of the last event; PLATFORM_CALLS_MAX: it was no call */
 	/* [o] the window whose only content are the bytes in small: they are not in the channel */
 	struct window *small_of;
-	uint8_t small[CHANNEL_INLINE];
+	uint8_t small[SMALL_MAX];
 	uint32_t window_high; /* [o] windows were seen up to here, since the program began */
 	struct window windows[CHANNEL_WINDOWS];
 };
 
-struct platform_counters {
-#define PLATFORM_FIELD(name, text) atomic_ullong name;
+/* Counted by each thread for itself (base/stats.h). */
+enum platform_counter {
+	PLATFORM_COUNT_BEFORE_FIRST = STATS_PLATFORM - 1,
+#define PLATFORM_FIELD(name, text) PLATFORM_COUNT_##name,
 	PLATFORM_COUNTERS(PLATFORM_FIELD)
 #undef PLATFORM_FIELD
+	    PLATFORM_COUNT_END,
 };
+_Static_assert(PLATFORM_COUNT_END <= STATS_SENTRY, "base/stats.h");
+
+#define count_stat(field)  stats_add(PLATFORM_COUNT_##field, 1)
+#define add_stat(field, n) stats_add(PLATFORM_COUNT_##field, n)
 
 #define EARLY_DEAD_MAX 64
 
@@ -170,7 +184,7 @@ struct platform {
 	uint32_t answer_count;				/* [I] */
 	uint64_t vdso_size, vdso_code_offset;		/* [I] */
 	bool fsgsbase;					/* [I] */
-	struct platform_counters stats;			/* [a] */
+	struct platform_stats stats_before;		/* [I] what was counted before it was made */
 	atomic_uint copied_by_call[PLATFORM_CALLS_MAX]; /* [a] */
 
 	struct mutex arena_lock;
@@ -204,8 +218,6 @@ struct platform {
 	bool reaper_started;	 /* [I] */
 	pthread_t reaper;	 /* [I] */
 };
-
-#define count_stat(p, field) atomic_fetch_add_explicit(&(p)->stats.field, 1, memory_order_relaxed)
 
 /* thread.c: objects and their life. */
 struct platform_mm *mm_create(struct platform *p, uint32_t first_slot, int *ret_err);

@@ -17,6 +17,15 @@
 #define AT_MINSIGSTKSZ 51
 #endif
 
+/* Counters belong to threads, and other platforms may have lived in this process. */
+static void count_from_here(struct platform *p)
+{
+	struct platform_stats before;
+
+	platform_get_stats(p, &before);
+	p->stats_before = before;
+}
+
 static struct platform *platform_alloc(const struct platform_config *config)
 {
 	struct platform *p = xnew(struct platform);
@@ -30,6 +39,7 @@ static struct platform *platform_alloc(const struct platform_config *config)
 					 : open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	p->force = config->force;
 	p->answer_count = config->answer_count;
+	count_from_here(p);
 	mutex_init(&p->lock, RANK_PLATFORM);
 	mutex_init(&p->arena_lock, RANK_PLATFORM_ARENA);
 	list_init(&p->outstanding);
@@ -208,8 +218,7 @@ const char *platform_name(const struct platform *p)
 
 void platform_get_stats(struct platform *p, struct platform_stats *ret_stats)
 {
-#define LOAD(name, text)                                                                           \
-	ret_stats->name = atomic_load_explicit(&p->stats.name, memory_order_relaxed);
+#define LOAD(name, text) ret_stats->name = stats_sum(PLATFORM_COUNT_##name) - p->stats_before.name;
 	PLATFORM_COUNTERS(LOAD)
 #undef LOAD
 	for (uint32_t nr = 0; nr < PLATFORM_CALLS_MAX; nr++)
@@ -298,7 +307,11 @@ static int next_at_hand(struct platform *p, struct platform_event *ret_event)
  *	we				reaper
  *					on the list of deaths; attention = true
  *	delivering = NULL		delivering == t? leaves it
+ *	in_recv = true
  *	attention? tells it
+ *
+ * The barrier between our store and our look is that of in_recv, which is followed by a look as
+ * well: each one costs as much as a short handler.
  */
 static void end_delivery(struct platform *p)
 {
@@ -309,7 +322,7 @@ static void end_delivery(struct platform *p)
 	if (p->backend->unanswered &&
 	    atomic_load_explicit(&t->state, memory_order_relaxed) == THREAD_STOPPED)
 		p->backend->unanswered(t);
-	atomic_store(&p->delivering, NULL);
+	atomic_store_explicit(&p->delivering, NULL, memory_order_release);
 }
 
 int platform_next(struct platform *p, struct platform_event *ret_event)
@@ -326,7 +339,8 @@ int platform_next(struct platform *p, struct platform_event *ret_event)
 		atomic_store(&p->in_recv, true);
 		if (!atomic_load(&p->attention) && !atomic_load(&p->side_recv))
 			r = p->backend->receive(p, ret_event);
-		atomic_store(&p->in_recv, false);
+		/* Whoever sees it late nudges us, or waits for us, for nothing. */
+		atomic_store_explicit(&p->in_recv, false, memory_order_release);
 		if (unlikely(atomic_load(&p->side_recv)))
 			p->backend->await_aside(p);
 	}
@@ -465,7 +479,7 @@ int platform_mm_new(struct platform *p, void *cookie, struct platform_thread **r
 	struct platform_thread *t = claim_spare(p, cookie);
 	int err = 0;
 
-	count_stat(p, execs);
+	count_stat(execs);
 	if (!t) {
 		t = new_stub(p, cookie, &err);
 		if (!t)
@@ -620,9 +634,9 @@ static void order_clone(struct platform_thread *parent, struct platform_thread *
 
 	check(child->state == THREAD_PREPARED);
 	if (child->kind == PCLONE_THREAD)
-		count_stat(p, threads);
+		count_stat(threads);
 	else
-		count_stat(p, forks);
+		count_stat(forks);
 	mutex_lock(&p->lock);
 	too_late = parent->process->dead || parent->state == THREAD_DEAD;
 	if (too_late)

@@ -28,12 +28,13 @@ static void encode_backs(struct platform_thread *t, struct channel_result *res)
 			backs[count] = res->back;
 		count++;
 	}
-	if (t->small_of) {
+	if (t->small_of && res->back.size <= CHANNEL_INLINE) {
 		memcpy(res->data, t->small, res->back.size);
 		res->back.offset = 0;
 		res->flags |= REPLY_INLINE;
 		t->small_of = NULL;
 	}
+	small_spill(t);
 	res->back_count = count;
 	t->window_count = 0;
 }

@@ -9,6 +9,25 @@
 #include "platform/internal.h"
 #include "platform/stub/plan.h"
 
+#define LINE	  64
+#define LINES_MAX 4
+
+/*
+ * The lines of a window that will be read or written soon may be at another CPU, from where each
+ * takes longer than a short handler; they come while we do something else.
+ */
+static void fetch_lines(const struct platform_thread *t, const struct window *w)
+{
+	const uint8_t *at = t->ch->window + w->offset;
+	const uint32_t size = MIN(w->size, (uint32_t)(LINES_MAX * LINE));
+
+	for (uint32_t i = 0; i < size; i += LINE)
+		if (w->have)
+			__builtin_prefetch(at + i);
+		else
+			__asm__ volatile("prefetchw %0" : : "m"(at[i]));
+}
+
 /* Windows that the stub describes. */
 static void decode_windows(struct platform_thread *t, uint32_t count)
 {
@@ -29,20 +48,23 @@ static void decode_windows(struct platform_thread *t, uint32_t count)
 				     .size = from->size,
 				     .have = from->have,
 				     .writable = from->writable != 0};
+		fetch_lines(t, w);
 		t->window_high = MAX(t->window_high, from->offset + from->size);
 		t->window_count++;
 	}
 }
 
-/* Windows that follow from the arguments. */
-static void plan_windows(struct platform_thread *t, uint32_t nr, const uint64_t arg[6])
+/* Windows that follow from the arguments, and the size of a string. */
+static void plan_windows(struct platform_thread *t, const struct channel_call *call)
 {
-	const struct copyplan *plan = &t->p->copyplans[nr];
+	const struct copyplan *plan = &t->p->copyplans[call->nr];
 	uint32_t used = 0;
 
 	for (uint32_t i = 0; i < plan->count; i++) {
 		const struct copywin *cw = &plan->win[i];
-		uint64_t va = arg[cw->arg], size = plan_size(cw, arg);
+		uint64_t va = call->arg[cw->arg];
+		uint64_t size = cw->kind == COPYWIN_CSTR ? MIN(call->window_count, cw->size)
+							 : plan_size(cw, call->arg);
 		int32_t at = plan_is_plain(cw) ? plan_place(&used, t->window_count, va, size) : -1;
 
 		if (at < 0 || va >= PLATFORM_GUEST_MAX)
@@ -53,6 +75,7 @@ static void plan_windows(struct platform_thread *t, uint32_t nr, const uint64_t 
 				    .size = (uint32_t)size,
 				    .have = cw->kind == COPYWIN_OUT ? 0 : (uint32_t)size,
 				    .writable = plan_writable(cw)};
+		fetch_lines(t, &t->windows[t->window_count - 1]);
 		t->window_high = MAX(t->window_high, (uint32_t)at + (uint32_t)size);
 	}
 }
@@ -64,12 +87,12 @@ static void decode_call(struct platform_thread *t, const struct channel_call *ca
 	memcpy(ev->call.arg, call->arg, sizeof(ev->call.arg));
 	ev->call.fast = call->flags & REQUEST_FAST;
 	if (ev->call.fast)
-		count_stat(t->p, fast_calls);
+		count_stat(fast_calls);
 	if (!(call->flags & REQUEST_PLANNED))
 		decode_windows(t, call->window_count);
 	else if (call->nr < t->p->copyplan_count)
-		plan_windows(t, call->nr, call->arg);
-	count_stat(t->p, calls);
+		plan_windows(t, call);
+	count_stat(calls);
 }
 
 static bool fault_valid(const struct platform_fault *f)
@@ -108,16 +131,16 @@ bool request_decode(struct platform_thread *t, struct platform_event *ret_event)
 		return true;
 	case PEV_FAULT:
 		memcpy(&ret_event->fault, &ch->req.fault, sizeof(ret_event->fault));
-		count_stat(t->p, faults);
+		count_stat(faults);
 		return fault_valid(&ret_event->fault);
 	case PEV_KICKED:
-		count_stat(t->p, kicks);
+		count_stat(kicks);
 		return true;
 	case PEV_SITE:
 		return true;
 	case PEV_REPORT:
 		memcpy(&ret_event->report, &ch->req.report, sizeof(ret_event->report));
-		count_stat(t->p, reports);
+		count_stat(reports);
 		return report_valid(&ret_event->report);
 	default:
 		return false;

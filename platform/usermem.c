@@ -7,7 +7,8 @@
  * What a window holds: [0, have) as read from the guest, and [low, high) as written by the sentry,
  * which overrides it. A write through a window must touch what was written before, so that
  * [low, high) has no hole whose content nobody chose; other writes go the slow way. A first small
- * write stays out of the window (platform_thread.small), so that the reply's head can carry it.
+ * write stays out of the window (platform_thread.small) until the reply, whose head can carry it if
+ * it is very small.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -183,9 +184,9 @@ static bool is_denied(ssize_t n)
 static void count_copy(struct platform *p, const struct platform_thread *t, bool write)
 {
 	if (write)
-		count_stat(p, vm_writes);
+		count_stat(vm_writes);
 	else
-		count_stat(p, vm_reads);
+		count_stat(vm_reads);
 	if (t && t->call_nr < PLATFORM_CALLS_MAX)
 		atomic_fetch_add_explicit(&p->copied_by_call[t->call_nr], 1, memory_order_relaxed);
 }
@@ -224,7 +225,7 @@ size_t platform_read(struct platform_thread *t, struct platform_mm *mm, uint64_t
 		return vm_copy(t, mm, va, buf, size, false);
 	small_spill(t);
 	memcpy(buf, t->ch->window + w->offset + at, size);
-	count_stat(t->p, window_reads);
+	count_stat(window_reads);
 	return size;
 }
 
@@ -247,7 +248,7 @@ size_t platform_write(struct platform_thread *t, struct platform_mm *mm, uint64_
 		memcpy(t->ch->window + w->offset + at, buf, size);
 	}
 	note_written(w, at, (uint32_t)size);
-	count_stat(t->p, window_writes);
+	count_stat(window_writes);
 	return size;
 }
 
@@ -273,7 +274,7 @@ void platform_window_written(struct platform_thread *t, uint64_t va, size_t size
 		return;
 	check(w && writable_at(w, (uint32_t)(va - w->va), size));
 	note_written(w, (uint32_t)(va - w->va), (uint32_t)size);
-	count_stat(t->p, window_writes);
+	count_stat(window_writes);
 }
 
 const void *platform_window_rest(struct platform_thread *t, uint64_t va, size_t *ret_size)
@@ -289,6 +290,6 @@ const void *platform_window_rest(struct platform_thread *t, uint64_t va, size_t 
 		return NULL;
 	small_spill(t);
 	*ret_size = have;
-	count_stat(t->p, window_reads);
+	count_stat(window_reads);
 	return t->ch->window + w->offset + at;
 }

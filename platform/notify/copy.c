@@ -234,6 +234,6 @@ ssize_t notify_copy(struct platform_thread *t, struct platform_mm *mm, uint64_t 
 	if (other)
 		platform_thread_unref(other);
 	if (t)
-		count_stat(mm->p, stub_copies);
+		count_stat(stub_copies);
 	return t ? (ssize_t)done : -ESRCH;
 }

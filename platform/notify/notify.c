@@ -104,7 +104,7 @@ static int add_fd(struct platform *p, uint64_t id, int fd, uint32_t number, uint
 	do {
 		r = ioctl(notify_of(p)->listener, SECCOMP_IOCTL_NOTIF_ADDFD, &addfd);
 	} while (r < 0 && errno == EINTR);
-	count_stat(p, addfds);
+	count_stat(addfds);
 	if (r < 0) /* ESRCH: interrupted while it was to take the descriptor */
 		return errno == ESRCH || errno == EINPROGRESS ? -ENOENT : -errno;
 	return r;
@@ -171,9 +171,9 @@ static int send_channel(struct platform_thread *t)
 static void count_wake(struct platform *p)
 {
 	if (atomic_load_explicit(&notify_of(p)->sync_wakes, memory_order_relaxed))
-		count_stat(p, replies_here);
+		count_stat(replies_here);
 	else
-		count_stat(p, replies_away);
+		count_stat(replies_away);
 }
 
 static bool has_fds(const struct platform_reply *r)
@@ -184,15 +184,21 @@ static bool has_fds(const struct platform_reply *r)
 	return false;
 }
 
+void notify_park(struct platform_thread *t)
+{
+	uint32_t serving = CHANNEL_SERVING, request = CHANNEL_REQUEST;
+
+	if (!atomic_compare_exchange_strong(&t->ch->state, &serving, CHANNEL_PARKED))
+		atomic_compare_exchange_strong(&t->ch->state, &request, CHANNEL_PARKED);
+}
+
 /*
  * The reply to a thread that doesn't wait in a bell needs a notification: the stub is told to make
  * one.
  */
 static int ask_for_bell(struct platform_thread *t)
 {
-	uint32_t serving = CHANNEL_SERVING;
-
-	atomic_compare_exchange_strong(&t->ch->state, &serving, CHANNEL_PARKED);
+	notify_park(t);
 	return -ENOENT;
 }
 
@@ -215,8 +221,7 @@ static int reply_locked(struct platform_thread *t, const struct platform_reply *
 		return ask_for_bell(t);
 	reply_encode(t, r);
 	if (r->memop_count)
-		atomic_fetch_add_explicit(&t->p->stats.memops, r->memop_count,
-					  memory_order_relaxed);
+		add_stat(memops, r->memop_count);
 	err = hand_in_fds(t, r);
 	if (err < 0)
 		return err;
@@ -486,21 +491,25 @@ static void settle_clone_locked(struct platform_thread *t, struct platform_threa
 	}
 }
 
-/*
- * Takes the request in the channel, if there is one; *ret_ok: it makes sense. Caller holds t->lock.
- */
-static bool take_locked(struct platform_thread *t, struct platform_event *ev, bool *ret_ok)
+/* The request in the channel is ours now; *ret_ok: it makes sense. Caller holds t->lock. */
+static void take_locked(struct platform_thread *t, struct platform_event *ev, bool *ret_ok)
+{
+	t->state = THREAD_STOPPED;
+	t->hello = false;
+	ev->thread = t;
+	ev->cookie = t->cookie;
+	*ret_ok = request_decode(t, ev) && event_follows(t, ev);
+}
+
+/* The same, announced by a bell: if there is one. */
+static bool take_rung_locked(struct platform_thread *t, struct platform_event *ev, bool *ret_ok)
 {
 	uint32_t expected = CHANNEL_REQUEST;
 
 	if (t->state != THREAD_RUNNING ||
 	    !atomic_compare_exchange_strong(&t->ch->state, &expected, CHANNEL_SERVING))
 		return false;
-	t->state = THREAD_STOPPED;
-	t->hello = false;
-	ev->thread = t;
-	ev->cookie = t->cookie;
-	*ret_ok = request_decode(t, ev) && event_follows(t, ev);
+	take_locked(t, ev, ret_ok);
 	return true;
 }
 
@@ -516,7 +525,7 @@ static int event_locked(struct platform_thread *t, const struct seccomp_notif *n
 		mutex_unlock(&t->lock);
 		return 0;
 	}
-	if (take_locked(t, ev, &ok)) {
+	if (take_rung_locked(t, ev, &ok)) {
 		t->seq = n->data.args[1];
 		t->notif_id = n->id;
 		t->bell = true;
@@ -535,11 +544,17 @@ static int event_locked(struct platform_thread *t, const struct seccomp_notif *n
 	return 1;
 }
 
-/* Caller holds t->lock. */
+/*
+ * channel.state stays REQUEST: to write it would take the line away from the stub, which looks at
+ * it, and bring it there and back once more. thread.state says that the request is taken. Caller
+ * holds t->lock.
+ */
 static bool take_polled_locked(struct platform_thread *t, struct platform_event *ev, bool *ret_ok)
 {
-	if (!take_locked(t, ev, ret_ok))
+	if (t->state != THREAD_RUNNING ||
+	    atomic_load_explicit(&t->ch->state, memory_order_acquire) != CHANNEL_REQUEST)
 		return false;
+	take_locked(t, ev, ret_ok);
 	t->seq = t->ch->seq;
 	t->bell = false;
 	atomic_store_explicit(&t->p->delivering, *ret_ok ? t : NULL, memory_order_relaxed);
@@ -602,7 +617,7 @@ static int dispatch_locked(struct platform *p, const struct seccomp_notif *n,
 {
 	struct platform_thread *t = idmap_get(&p->tids, n->pid);
 
-	count_stat(p, doorbells);
+	count_stat(doorbells);
 	if (n->data.nr != STUB_DOORBELL) {
 		if (t)
 			return asked_locked(t, n);

@@ -27,6 +27,9 @@ int notify_receive(struct platform *p, struct platform_event *ret_event);
 /* The request in t's channel, without a bell: 1 with an event, or 0. */
 int notify_take_polled(struct platform_thread *t, struct platform_event *ret_event);
 
+/* Its request was taken, and its reply may take long or needs a bell: it is to ring. */
+void notify_park(struct platform_thread *t);
+
 /* One notification that waits, by who isn't in platform_next. False: there was none. */
 bool notify_receive_aside(struct platform *p);
 /* Has the thread, which is STOPPED, do what its channel.copy says. */

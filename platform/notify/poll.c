@@ -7,17 +7,19 @@
  * Who takes a request
  *
  * channel.spin says to the stub that its channel is watched, and how long (in ticks of the time
- * stamp counter) it shall wait for a reply before it rings. Who moves channel.state from REQUEST to
- * SERVING has the request: we here, or the bell.
+ * stamp counter) it shall wait for a reply before it rings. Who moves thread.state from RUNNING to
+ * STOPPED, under the thread's lock, has the request: we here, or the bell. We leave channel.state
+ *as it is meanwhile: each write to that line while the stub looks at it brings it to the other CPU
+ * and back.
  *
  *	stub				sentry
  *	request 7, state = REQUEST
  *	spin != 0: looks at state
- *					REQUEST -> SERVING; STOPPED, seq = 7, no bell waits
+ *					REQUEST, RUNNING: STOPPED, seq = 7, no bell waits
  *					reply, state = REPLY: no host call
  *	sees REPLY: goes on
  *	-- or, the handler blocks: platform_next is called and 7 is not answered --
- *					SERVING -> PARKED
+ *					REQUEST -> PARKED
  *	sees PARKED: bell 7, sleeps
  *					bell 7 while STOPPED: keeps the notification
  *					reply, state = REPLY, SEND
@@ -51,7 +53,7 @@
  *	lock t; t RUNNING? no: leave it
  *	-- or --
  *	lock t; t RUNNING: yes,
- *	SERVING, STOPPED, delivering = t
+ *	STOPPED, delivering = t
  *	unlock				lock t; t DEAD; unlock
  *					delivering == t: its death is told later
  *
@@ -348,7 +350,7 @@ static bool start(struct platform *p, uint64_t now)
 	o->quick = o->crowded = 0;
 	o->found = false;
 	notify_set_sync(p, false);
-	count_stat(p, poll_starts);
+	count_stat(poll_starts);
 	return true;
 }
 
@@ -359,7 +361,7 @@ static void judge(struct platform *p, enum stop_reason why)
 	uint64_t lasted_us = (__rdtsc() - o->started) / o->ticks_per_us;
 
 	if (why == STOP_BUSY) {
-		count_stat(p, poll_preempted);
+		count_stat(poll_preempted);
 		if (lasted_us > 20 * o->backoff_us)
 			o->backoff_us /= 4;
 		back_off(o, BACKOFF_BUSY_US, BACKOFF_BUSY_MAX_US);
@@ -418,7 +420,7 @@ void poller_heard(struct platform_thread *t)
 		return;
 	t->heard = now;
 	if (t->watched)
-		count_stat(p, spins_expired);
+		count_stat(spins_expired);
 	if (!o->forced) {
 		if (since > ticks(o, o->on ? FAST_ON_US : FAST_US)) {
 			t->streak = 0;
@@ -435,10 +437,9 @@ void poller_heard(struct platform_thread *t)
 void poller_unanswered(struct platform_thread *t)
 {
 	struct platform *p = t->p;
-	uint32_t serving = CHANNEL_SERVING;
 
 	t->streak = 0;
-	atomic_compare_exchange_strong(&t->ch->state, &serving, CHANNEL_PARKED);
+	notify_park(t);
 	if (t->watched)
 		forget_thread(notify_of(p)->poller, t);
 }
@@ -451,11 +452,18 @@ static int take(struct platform *p, struct platform_thread *t, struct platform_e
 	int r = notify_take_polled(t, ev);
 
 	if (r > 0) {
-		count_stat(p, polled);
+		count_stat(polled);
 		notify_of(p)->poller->polled++;
 		notify_of(p)->poller->found = true;
 	}
 	return r;
+}
+
+/* A request that is not taken yet: a taken one may look the same in the channel. */
+static bool has_request(const struct platform_thread *t)
+{
+	return atomic_load_explicit(&t->ch->state, memory_order_relaxed) == CHANNEL_REQUEST &&
+	       atomic_load_explicit(&t->state, memory_order_relaxed) == THREAD_RUNNING;
 }
 
 static int look_at_channels(struct platform *p, struct platform_event *ev)
@@ -468,8 +476,7 @@ static int look_at_channels(struct platform *p, struct platform_event *ev)
 		if (o->next >= o->count)
 			o->next = 0;
 		t = o->watched[o->next++];
-		if (atomic_load_explicit(&t->ch->state, memory_order_relaxed) == CHANNEL_REQUEST &&
-		    take(p, t, ev))
+		if (has_request(t) && take(p, t, ev))
 			return 1;
 	}
 	return 0;

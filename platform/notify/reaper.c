@@ -41,7 +41,7 @@ static void one_died(struct platform *p, pid_t pid)
 	mutex_lock(&p->lock);
 	process = idmap_get(&p->pids, (uint32_t)pid);
 	heir = p->zygote && p->zygote->process == process;
-	count_stat(p, reaped);
+	count_stat(reaped);
 	if (!process)
 		stranger_died_locked(p, pid);
 	else

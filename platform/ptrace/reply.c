@@ -160,7 +160,7 @@ static void write_down_locked(struct tracee *e, struct platform_thread *t,
 		return;
 	}
 	reply_encode(t, r);
-	atomic_fetch_add_explicit(&t->p->stats.memops, r->memop_count, memory_order_relaxed);
+	add_stat(memops, r->memop_count);
 	keep_fds(e, t, r);
 	e->reply = in_guest ? REPLY_ENTER : REPLY_STUB;
 	atomic_store_explicit(&t->ch->state, CHANNEL_REPLY, memory_order_release);

@@ -58,7 +58,7 @@ static void take_out_rest(struct tracer *x)
 
 static void receive(struct tracer *x, struct tracee *e)
 {
-	atomic_fetch_add_explicit(&e->t->p->stats.addfds, e->fd_count, memory_order_relaxed);
+	add_stat(addfds, e->fd_count);
 	if (!send_fds(x, e)) {
 		tracee_punish(e, "its descriptors can't be sent");
 		return;

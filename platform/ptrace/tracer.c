@@ -157,7 +157,7 @@ void tracer_ended(struct platform *p, pid_t tid)
 	struct tracer *x = tracer_of(p);
 	struct tracee *e = idmap_get(&x->tracees, (uint32_t)tid);
 
-	count_stat(p, reaped);
+	count_stat(reaped);
 	if (!e || e->phase == TRACEE_STRANGER)
 		stranger_died(x, tid);
 	if (e)
@@ -202,7 +202,7 @@ static int deliver_kick(struct tracee *e, struct platform_event *ev)
 	}
 	e->kick = false;
 	e->phase = TRACEE_KICKED;
-	count_stat(e->t->p, kicks);
+	count_stat(kicks);
 	return 1;
 }
 
@@ -312,7 +312,7 @@ static int called(struct platform *p, struct tracee *e, struct platform_event *e
 		return 0;
 	}
 	e->t->call_nr = (uint32_t)MIN(ev->call.nr, (uint64_t)PLATFORM_CALLS_MAX);
-	count_stat(p, calls);
+	count_stat(calls);
 	return 1;
 }
 
@@ -546,7 +546,7 @@ static int happened(struct platform *p, pid_t tid, int status, struct platform_e
 		tracer_ended(p, tid);
 		return 0;
 	}
-	count_stat(p, doorbells);
+	count_stat(doorbells);
 	e = idmap_get(&x->tracees, (uint32_t)tid);
 	if (e)
 		return stopped(p, e, status, ev);

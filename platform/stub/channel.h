@@ -23,10 +23,10 @@ enum bell {
 };
 
 /*
- * channel.state. The stub moves IDLE/REPLY -> REQUEST, the sentry REQUEST -> SERVING by
- * compare-and-swap (that decides who serves a request when channels are polled as well), and
- * SERVING -> REPLY. PARKED stands for SERVING: the reply may take long, or needs a bell. COPY and
- * COPIED stand for SERVING, too: the stub copies guest memory for the sentry (stub/copy.c).
+ * channel.state. The stub moves IDLE/REPLY -> REQUEST; the sentry, REQUEST -> SERVING when a bell
+ * told it of the request (not when it polls: notify/poll.c), and SERVING or REQUEST -> REPLY.
+ * PARKED stands for SERVING: the reply may take long, or needs a bell. COPY and COPIED stand for
+ * SERVING, too: the stub copies guest memory for the sentry (stub/copy.c).
  */
 enum channel_state {
 	CHANNEL_IDLE,
@@ -63,7 +63,7 @@ struct channel_window {
 struct channel_call {
 	uint8_t type; /* enum platform_event_type */
 	uint8_t flags;
-	uint16_t window_count; /* in req.windows */
+	uint16_t window_count; /* in req.windows; REQUEST_PLANNED: the size of its string */
 	uint32_t nr;
 	uint64_t arg[6];
 };

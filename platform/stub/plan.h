@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which windows a call gets by its copy plan, as far as that follows from the arguments alone. The
- * stub fills them so, and the sentry finds them so without being told (REQUEST_PLANNED).
+ * Which windows a call gets by its copy plan, as far as that follows from the arguments alone, and
+ * the size of a string. The stub fills them so, and the sentry finds them so without being told
+ * (REQUEST_PLANNED).
  */
 #ifndef PLATFORM_STUB_PLAN_H
 #define PLATFORM_STUB_PLAN_H
@@ -33,10 +34,11 @@ static inline bool plan_writable(const struct copywin *w)
 	return w->kind == COPYWIN_OUT || w->kind == COPYWIN_INOUT || w->kind == COPYWIN_MSG_OUT;
 }
 
-/* The arguments say all about it. */
+/* The arguments say all about it; and the size, of one string a call. */
 static inline bool plan_is_plain(const struct copywin *w)
 {
-	return w->kind == COPYWIN_IN || w->kind == COPYWIN_OUT || w->kind == COPYWIN_INOUT;
+	return w->kind == COPYWIN_IN || w->kind == COPYWIN_CSTR || w->kind == COPYWIN_OUT ||
+	       w->kind == COPYWIN_INOUT;
 }
 
 /* Room for one more window: its offset, *used moves on. -1: none is made. */

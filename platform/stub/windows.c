@@ -12,6 +12,7 @@ struct fill {
 	uint32_t used; /* bytes of the window area */
 	uint32_t count;
 	bool planned; /* no window needs to be described */
+	uint32_t strings, string_size;
 };
 
 static struct channel_window *reserve(struct fill *f, uint64_t va, uint64_t size, bool writable)
@@ -45,6 +46,9 @@ static void fill_string(struct fill *f, uint64_t va, uint32_t max)
 	if (!va || max > CHANNEL_WINDOW_SIZE - f->used)
 		return;
 	n = (uint32_t)stub_copy_string((char *)f->ch->window + f->used, (const char *)va, max);
+	f->string_size = n;
+	if (++f->strings > 1)
+		f->planned = false;
 	w = reserve(f, va, n, false);
 	if (w)
 		w->have = n;
@@ -121,7 +125,7 @@ void stub_fill_windows(struct channel *ch)
 		for (uint32_t i = 0; i < plan->count; i++)
 			fill_one(&f, &plan->win[i], arg);
 	}
-	ch->req.window_count = f.count;
+	ch->req.window_count = f.planned ? f.string_size : f.count;
 	if (f.planned)
 		ch->req.flags |= REQUEST_PLANNED;
 }

@@ -36,7 +36,7 @@ struct strbuf;
 	X(patch_looks_anonymous, "of these: from anonymous memory")
 
 enum sentry_counter {
-	STAT_CALLS = STATS_LOCK_RANKS,	 /* a counter for each call number */
+	STAT_CALLS = STATS_SENTRY,	 /* a counter for each call number */
 	STAT_OBJECTS = STAT_CALLS + 512, /* one for each enum object_kind: how many live */
 	STAT_NAMED = STAT_OBJECTS + 16,
 	STAT_BEFORE_FIRST = STAT_NAMED - 1,

@@ -236,7 +236,10 @@ static void call_begin(struct task *t)
 	t->call.nr = t->event.call.nr;
 	t->call_active = true;
 	stat_count_call(t->call.nr);
-	atomic_fetch_add_explicit(&t->call_count, 1, memory_order_relaxed);
+	/* Nobody else writes it. */
+	atomic_store_explicit(&t->call_count,
+			      atomic_load_explicit(&t->call_count, memory_order_relaxed) + 1,
+			      memory_order_relaxed);
 	patch_count_call(t);
 	if (unlikely(t->kernel->trace)) {
 		struct sysargs a = call_args(t);

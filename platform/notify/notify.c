@@ -184,7 +184,7 @@ static bool has_fds(const struct platform_reply *r)
 	return false;
 }
 
-void notify_park(struct platform_thread *t)
+void notify_park_locked(struct platform_thread *t)
 {
 	uint32_t serving = CHANNEL_SERVING, request = CHANNEL_REQUEST;
 
@@ -198,7 +198,7 @@ void notify_park(struct platform_thread *t)
  */
 static int ask_for_bell(struct platform_thread *t)
 {
-	notify_park(t);
+	notify_park_locked(t);
 	return -ENOENT;
 }
 

@@ -69,7 +69,11 @@
  *	  more threads can run than there are CPUs;
  *	- when bells come too often in between: it isn't worth it.
  *
- * Each stop that shows that the start was a mistake makes the next start wait twice as long.
+ * What it was worth is reckoned at each stop: a request that was found saves the CPU the better
+ *part of a bell, and pays for the time that we were awake. What was not paid for is a loss, and the
+ *next start waits until the loss is 2 % of the time since (LOSS_SHARE). So polling costs no more
+ *than that, whatever guests do; and a program that begins to make calls waits for milliseconds, not
+ *longer.
  *
  * While we watch, replies to bells must not bring the woken thread to our CPU: SYNC_WAKE_UP is off.
  * That also parts us from the first watched thread, which shares our CPU when we start: the reply
@@ -95,30 +99,32 @@
 #include "base/mem.h"
 #include "platform/notify/notify.h"
 
-#define WATCHED_MAX	    16
-#define STREAK		    32	/* fast calls in a row before a thread is watched */
-#define STREAK_ON	    4	/* the same, when there is a watcher already */
-#define FAST_US		    25	/* from one call to the next */
-#define FAST_ON_US	    100 /* the same with wake-ups across CPUs */
-#define IDLE_US		    60	/* about the cost of a start */
-#define FORCED_IDLE_US	    2000
-#define SPIN_US		    30	/* the stub's patience: what a sleep and a wake-up cost */
-#define LISTEN_US	    2	/* nothing found for so long: look at the listener */
-#define LISTEN_BUSY_US	    10	/* the same while requests keep coming */
-#define QUICK_COUNT	    32	/* requests without a look at the listener or the clock */
-#define GAP_US		    150 /* we were preempted */
-#define CROWD_LOOKS	    4
-#define CROWD_US	    500 /* between two looks at the number of runnable threads */
-#define WORTH		    256 /* requests that pay for a start */
-#define BELLS_FREE	    8
-#define BELL_COST	    16 /* polled requests that pay for a bell */
-#define BACKOFF_IDLE_MAX_US 64000
-#define BACKOFF_BUSY_US	    10000
-#define BACKOFF_BUSY_MAX_US 2000000
-#define CALIBRATION_MIN_NS  2000000
+#define WATCHED_MAX	   16
+#define STREAK		   32  /* fast calls in a row before a thread is watched */
+#define STREAK_ON	   4   /* the same, when there is a watcher already */
+#define FAST_US		   25  /* from one call to the next */
+#define FAST_ON_US	   100 /* the same with wake-ups across CPUs */
+#define IDLE_US		   60  /* about the cost of a start */
+#define FORCED_IDLE_US	   2000
+#define SPIN_US		   30  /* the stub's patience: what a sleep and a wake-up cost */
+#define LISTEN_US	   2   /* nothing found for so long: look at the listener */
+#define LISTEN_BUSY_US	   10  /* the same while requests keep coming */
+#define QUICK_COUNT	   32  /* requests without a look at the listener or the clock */
+#define GAP_US		   150 /* we were preempted */
+#define CROWD_LOOKS	   4
+#define CROWD_US	   250 /* between two looks at the number of runnable threads */
+#define BELLS_FREE	   8
+#define BELL_COST	   16 /* polled requests that pay for a bell */
+#define NOTICE_US	   (CROWD_LOOKS * CROWD_US)
+#define START_US	   30	/* what a start costs: the move, and the first wake-up over there */
+#define NO_START_US	   20	/* what it costs to see that there is no CPU */
+#define SAVED_NS	   1500 /* by a request that needs no bell */
+#define LOSS_MAX_US	   20000
+#define LOSS_SHARE	   50 /* a loss is made up for in so many times its length */
+#define CALIBRATION_MIN_NS 2000000
 
-enum stop_reason { STOP_IDLE, STOP_BUSY, STOP_BELLS };
-static const char *const stop_names[] = {"idle", "CPU wanted", "too many bells"};
+enum stop_reason { STOP_IDLE, STOP_RARE, STOP_BUSY, STOP_BELLS };
+static const char *const stop_names[] = {"idle", "calls are rare", "CPU wanted", "too many bells"};
 
 /* All [L]. */
 struct poller {
@@ -133,11 +139,12 @@ struct poller {
 	uint64_t ticks_per_us; /* 0: not known yet */
 	uint64_t born_ticks, born_ns;
 	uint64_t not_before; /* ticks: no start until then */
-	uint64_t backoff_us;
 
 	/* Since the start. */
 	uint64_t started, last_found, last_listen, last_crowd_look;
 	uint64_t polled, bells;
+	uint64_t gap_us;	/* for how long we were preempted */
+	uint64_t polled_before; /* up to the last look at the rate */
 	uint32_t quick, crowded;
 	bool found;
 };
@@ -251,13 +258,19 @@ static bool cpu_is_idle(const struct poller *o)
 }
 
 /* More threads than CPUs, again and again: what runs for a moment doesn't count. */
-static bool is_crowded(struct poller *o, uint64_t now)
+static bool is_crowded(struct poller *o)
 {
-	if (now - o->last_crowd_look < ticks(o, CROWD_US))
-		return false;
-	o->last_crowd_look = now;
 	o->crowded = runnable_threads(o) > o->host_cpus ? o->crowded + 1 : 0;
 	return o->crowded >= CROWD_LOOKS;
+}
+
+/* They come no faster than those that made nobody start. */
+static bool is_rare(struct poller *o)
+{
+	uint64_t found = o->polled - o->polled_before;
+
+	o->polled_before = o->polled;
+	return found < CROWD_US / FAST_US;
 }
 
 /* ---- who is watched ---- */
@@ -314,10 +327,10 @@ static void watch(struct poller *o, struct platform_thread *t)
 
 /* ---- start and stop ---- */
 
-static void back_off(struct poller *o, uint64_t first_us, uint64_t max_us)
+static void make_up_for(struct poller *o, uint64_t loss_us)
 {
-	o->backoff_us = MIN(MAX(o->backoff_us * 2, first_us), max_us);
-	o->not_before = __rdtsc() + ticks(o, o->backoff_us);
+	loss_us = MIN(loss_us, (uint64_t)LOSS_MAX_US);
+	o->not_before = __rdtsc() + ticks(o, loss_us * LOSS_SHARE);
 }
 
 /* To another CPU than the guest's. False: there is none to spare. */
@@ -336,17 +349,23 @@ static bool move(const struct poller *o)
 static bool start(struct platform *p, uint64_t now)
 {
 	struct poller *o = notify_of(p)->poller;
+	uint64_t moved_us;
 
 	if (!o->forced && (int64_t)(now - o->not_before) < 0)
 		return false;
 	if (!move(o)) {
 		log_debug(LOGC_PLATFORM, "no CPU to poll on");
-		back_off(o, BACKOFF_BUSY_US, BACKOFF_BUSY_MAX_US);
+		make_up_for(o, NO_START_US);
+		return false;
+	}
+	moved_us = (__rdtsc() - now) / o->ticks_per_us;
+	if (moved_us > GAP_US && !o->forced) { /* somebody else was at work there */
+		make_up_for(o, moved_us);
 		return false;
 	}
 	o->on = true;
 	o->started = o->last_found = o->last_listen = o->last_crowd_look = __rdtsc();
-	o->polled = o->bells = 0;
+	o->polled = o->bells = o->polled_before = o->gap_us = 0;
 	o->quick = o->crowded = 0;
 	o->found = false;
 	notify_set_sync(p, false);
@@ -354,22 +373,23 @@ static bool start(struct platform *p, uint64_t now)
 	return true;
 }
 
-/* Whether it lasted long enough to think better of starting. */
-static void judge(struct platform *p, enum stop_reason why)
+/*
+ * Time on a CPU that nobody else wants costs nobody anything, so what counts is the time that it
+ * takes to notice: that there is nothing to find, or that somebody wants the CPU, who then did
+ * without it whatever we found. Who took it from us has it; what we lost is the time until it came
+ * back.
+ */
+static uint64_t loss_us(const struct poller *o, enum stop_reason why)
 {
-	struct poller *o = notify_of(p)->poller;
-	uint64_t lasted_us = (__rdtsc() - o->started) / o->ticks_per_us;
+	uint64_t lasted = (__rdtsc() - o->started) / o->ticks_per_us;
+	uint64_t taken = MIN(lasted, (uint64_t)NOTICE_US) + START_US;
+	uint64_t saved = o->polled * SAVED_NS / 1000;
 
-	if (why == STOP_BUSY) {
-		count_stat(poll_preempted);
-		if (lasted_us > 20 * o->backoff_us)
-			o->backoff_us /= 4;
-		back_off(o, BACKOFF_BUSY_US, BACKOFF_BUSY_MAX_US);
-	} else if (why == STOP_BELLS || o->polled < WORTH) {
-		back_off(o, IDLE_US, BACKOFF_IDLE_MAX_US);
-	} else {
-		o->backoff_us = 0;
-	}
+	if (o->gap_us)
+		return o->gap_us + START_US;
+	if (why == STOP_BUSY)
+		return taken;
+	return taken > saved ? taken - saved : 0;
 }
 
 void poller_let_go(struct platform *p)
@@ -387,7 +407,9 @@ static void stop(struct platform *p, enum stop_reason why)
 
 	poller_let_go(p);
 	notify_set_sync(p, true);
-	judge(p, why);
+	if (why == STOP_BUSY)
+		count_stat(poll_preempted);
+	make_up_for(o, loss_us(o, why));
 	log_debug(LOGC_PLATFORM, "polling stopped (%s): %lu requests and %lu bells in %lu us",
 		  stop_names[why], o->polled, o->bells,
 		  (uint64_t)(__rdtsc() - o->started) / o->ticks_per_us);
@@ -439,7 +461,11 @@ void poller_unanswered(struct platform_thread *t)
 	struct platform *p = t->p;
 
 	t->streak = 0;
-	notify_park(t);
+	/* Another worker may just be replying: what the channel holds then is the next request. */
+	mutex_lock(&t->lock);
+	if (t->state == THREAD_STOPPED)
+		notify_park_locked(t);
+	mutex_unlock(&t->lock);
 	if (t->watched)
 		forget_thread(notify_of(p)->poller, t);
 }
@@ -504,12 +530,27 @@ static int look_for_a_while(struct platform *p, struct platform_event *ev, uint6
 		last = *now;
 		*now = __rdtsc();
 		if (*now - last > ticks(o, GAP_US) && !o->forced) {
+			o->gap_us = (*now - last) / o->ticks_per_us;
 			stop(p, STOP_BUSY);
 			return 0;
 		}
 	} while (*now - begin < ticks(o, LISTEN_US) &&
 		 *now - o->last_listen < ticks(o, LISTEN_BUSY_US));
 	return 0;
+}
+
+/* What isn't looked at each time. */
+static void look_around(struct platform *p, uint64_t now)
+{
+	struct poller *o = notify_of(p)->poller;
+
+	if (now - o->last_crowd_look < ticks(o, CROWD_US))
+		return;
+	o->last_crowd_look = now;
+	if (is_crowded(o))
+		stop(p, STOP_BUSY);
+	else if (is_rare(o))
+		stop(p, STOP_RARE);
 }
 
 /* Stops if there is a reason. */
@@ -522,10 +563,10 @@ static bool must_stop(struct platform *p, uint64_t now)
 		stop(p, STOP_IDLE);
 	else if (o->forced)
 		return false;
-	else if (is_crowded(o, now))
-		stop(p, STOP_BUSY);
 	else if (o->bells > BELLS_FREE + o->polled / BELL_COST)
 		stop(p, STOP_BELLS);
+	else
+		look_around(p, now);
 	return !o->on;
 }
 

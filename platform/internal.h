@@ -173,18 +173,18 @@ _Static_assert(PLATFORM_COUNT_END <= STATS_SENTRY, "base/stats.h");
 #define EARLY_DEAD_MAX 64
 
 struct platform {
-	const struct platform_callbacks *callbacks;	/* [I] */
-	const struct platform_backend *backend;		/* [I] */
-	void *state;					/* [I] the backend's own */
-	int proc_fd;					/* [I] of /proc's root, or -1 */
-	uint64_t without, force;			/* [I] FEATURE_BIT()s */
-	const struct copyplan *copyplans;		/* [I] */
-	uint32_t copyplan_count;			/* [I] */
-	uint32_t spare_target;				/* [I] */
-	uint32_t answer_count;				/* [I] */
-	uint64_t vdso_size, vdso_code_offset;		/* [I] */
-	bool fsgsbase;					/* [I] */
-	struct platform_stats stats_before;		/* [I] what was counted before it was made */
+	const struct platform_callbacks *callbacks; /* [I] */
+	const struct platform_backend *backend;	    /* [I] */
+	void *state;				    /* [I] the backend's own */
+	int proc_fd;				    /* [I] of /proc's root, or -1 */
+	uint64_t without, force;		    /* [I] FEATURE_BIT()s */
+	const struct copyplan *copyplans;	    /* [I] */
+	uint32_t copyplan_count;		    /* [I] */
+	uint32_t spare_target;			    /* [I] */
+	uint32_t answer_count;			    /* [I] */
+	uint64_t vdso_size, vdso_code_offset;	    /* [I] */
+	bool fsgsbase;				    /* [I] */
+	struct platform_stats stats_before;	    /* [I] what was counted before it was made */
 	atomic_uint copied_by_call[PLATFORM_CALLS_MAX]; /* [a] */
 
 	struct mutex arena_lock;

@@ -27,7 +27,8 @@ int notify_receive(struct platform *p, struct platform_event *ret_event);
 /* The request in t's channel, without a bell: 1 with an event, or 0. */
 int notify_take_polled(struct platform_thread *t, struct platform_event *ret_event);
 
-/* It is STOPPED, and its reply may take long or needs a bell: it is to ring. Caller holds t->lock. */
+/* It is STOPPED, and its reply may take long or needs a bell: it is to ring. Caller holds t->lock.
+ */
 void notify_park_locked(struct platform_thread *t);
 
 /* One notification that waits, by who isn't in platform_next. False: there was none. */

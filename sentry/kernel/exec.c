@@ -425,6 +425,12 @@ static int64_t stay(struct task *t, struct exec_state *e)
 	return map_and_go(t);
 }
 
+/* A thread that has gone since has shared the directory that a privileged program is to have. */
+static bool shared_since(struct task *t, const struct exec_image *image)
+{
+	return image->secure && !image->fs_shared && task_shares_fs(t);
+}
+
 static int64_t leave_old_program(struct task *t)
 {
 	struct exec_state *e = t->exec;
@@ -440,6 +446,8 @@ static int64_t leave_old_program(struct task *t)
 		return fail(t, -EINTR, false);
 	if (err)
 		return SYS_BLOCKED;
+	if (shared_since(t, &e->image))
+		return fail(t, -EAGAIN, !was_alone);
 	become_leader(t);
 	task_wait_clear(t);
 	if (was_alone && may_stay(t, e))

@@ -270,3 +270,16 @@ struct mm *task_mm_get(struct task *t)
 	mutex_unlock(&t->kernel->tasks_lock);
 	return mm;
 }
+
+bool task_shares_fs(struct task *t)
+{
+	struct task *other;
+	bool shared = false;
+	int64_t tid;
+
+	mutex_lock(&t->kernel->tasks_lock);
+	idmap_for_each (&t->kernel->tids, tid, other)
+		shared |= other->fs == t->fs && other->tg != t->tg;
+	mutex_unlock(&t->kernel->tasks_lock);
+	return shared;
+}

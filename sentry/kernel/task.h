@@ -328,6 +328,8 @@ void task_call_end(struct task *t);
 /* Another task's address space: a reference, or NULL once it has none. Takes tasks_lock. */
 struct mm *task_mm_get(struct task *t);
 
+/* Whether another process has the same fs_context (CLONE_FS). For the task's owner. */
+bool task_shares_fs(struct task *t);
 /* The task's credentials for somebody else than the task. A reference. */
 const struct cred *task_cred_get(struct task *t);
 

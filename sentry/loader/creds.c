@@ -4,9 +4,12 @@
  * (capabilities(7), security/commoncap.c of Linux). The steps are in Linux's order; P is the
  * thread's set, F the file's:
  *
- *	P'(permitted)   = (P(inheritable) & F(inheritable)) | (F(permitted) & P(bounding)) |
- *P'(ambient) P'(effective)   = F(effective) ? P'(permitted) : P'(ambient) P'(ambient)     =
- *privileged file ? 0 : P(ambient)
+ *	P'(permitted) = (P(inheritable) & F(inheritable)) | (F(permitted) & P(bounding))
+ *			| P'(ambient)
+ *
+ *	P'(effective) = F(effective) ? P'(permitted) : P'(ambient)
+ *
+ *	P'(ambient) = privileged file ? 0 : P(ambient)
  */
 #include <errno.h>
 #include <string.h>
@@ -15,6 +18,7 @@
 #include "abi/fcntl.h"
 #include "abi/stat.h"
 #include "sentry/kernel/cred.h"
+#include "sentry/kernel/task.h"
 #include "sentry/loader/loader_internal.h"
 #include "sentry/vfs/vfs.h"
 
@@ -116,17 +120,25 @@ static void apply_root(const struct file_caps *f, struct cred *c, bool *effectiv
 		*effective = true;
 }
 
-/* What no_new_privs forbids is taken back. */
-static void restrain(struct cred *c, const struct cred *old)
+/*
+ * What no_new_privs forbids is taken back; so is most of it if another process shares the working
+ * directory, root and umask (CLONE_FS), and could change them under the program.
+ */
+static void restrain(struct task *t, struct cred *c, const struct cred *old)
 {
-	if (!c->no_new_privs)
+	bool shared = task_shares_fs(t);
+
+	if (!c->no_new_privs && !shared)
 		return;
-	c->euid = c->uid;
-	c->egid = c->gid;
+	if (c->no_new_privs || !cred_capable(old, ABI_CAP_SETUID)) {
+		c->euid = c->uid;
+		c->egid = c->gid;
+	}
 	c->cap_permitted &= old->cap_permitted;
 }
 
-static int compute(struct file *f, struct cred *c, const struct cred *old, bool *ret_secure)
+static int compute(struct task *t, struct file *f, struct cred *c, const struct cred *old,
+		   bool *ret_secure)
 {
 	struct file_caps caps = {.any = false};
 	bool effective, set_id;
@@ -144,7 +156,7 @@ static int compute(struct file *f, struct cred *c, const struct cred *old, bool 
 	apply_root(&caps, c, &effective);
 	set_id = c->euid != old->uid || c->egid != old->gid;
 	if (set_id || (c->cap_permitted & ~old->cap_permitted))
-		restrain(c, old);
+		restrain(t, c, old);
 	c->suid = c->fsuid = c->euid;
 	c->sgid = c->fsgid = c->egid;
 	if (caps.any || set_id)
@@ -156,11 +168,11 @@ static int compute(struct file *f, struct cred *c, const struct cred *old, bool 
 	return 0;
 }
 
-int exec_creds(struct file *f, const struct cred *old, const struct cred **ret_cred,
+int exec_creds(struct task *t, struct file *f, const struct cred *old, const struct cred **ret_cred,
 	       bool *ret_secure)
 {
 	struct cred *c = cred_dup(old);
-	int err = compute(f, c, old, ret_secure);
+	int err = compute(t, f, c, old, ret_secure);
 
 	if (err)
 		cred_put(c);

@@ -222,7 +222,8 @@ int loader_load(struct task *t, const struct exec_args *args, struct exec_image 
 	take_settings(&l);
 	err = args->envc > ARG_COUNT_MAX ? -E2BIG : read_files(&l);
 	if (!err)
-		err = exec_creds(l.program.file, t->cred, &image.cred, &image.secure);
+		err = exec_creds(t, l.program.file, t->cred, &image.cred, &image.secure);
+	image.fs_shared = !err && image.secure && task_shares_fs(t);
 	if (!err)
 		err = build(&l, &image);
 	elf_free(&l.elf);

@@ -41,7 +41,8 @@ struct exec_image {
 	/* Host files that stand in for programs whose file system can't map (-1: none); they must
 	 * stay open until the memops are done. */
 	int stand_ins[2];
-	bool secure; /* AT_SECURE: ids or capabilities were raised */
+	bool secure;	/* AT_SECURE: ids or capabilities were raised */
+	bool fs_shared; /* that was judged knowing of another process with the same directory */
 	const struct cred
 	    *cred; /* the new credentials (set-id bits, file capabilities), reference */
 };

@@ -86,8 +86,8 @@ int stack_check(const struct stack_plan *p);
 int stack_build(const struct stack_plan *p, struct exec_image *image);
 
 /* ---- creds.c ---- */
-/* The credentials after exec of f by a task with cred old: a reference. 0, -EPERM, -EINVAL. */
-int exec_creds(struct file *f, const struct cred *old, const struct cred **ret_cred,
+/* The credentials after exec of f by t, with cred old: a reference. 0, -EPERM, -EINVAL. */
+int exec_creds(struct task *t, struct file *f, const struct cred *old, const struct cred **ret_cred,
 	       bool *ret_secure);
 
 #endif

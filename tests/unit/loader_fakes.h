@@ -42,12 +42,19 @@ static struct cred fake_cred;
 static struct thread_group fake_group;
 static struct kernel fake_kernel;
 static struct task fake_task;
+static bool fake_shares_fs;
 static const char *fake_caps; /* content of security.capability, or NULL */
 static size_t fake_caps_size;
 
 static struct fake_file *fake_of(struct file *f)
 {
 	return container_of(f, struct fake_file, f);
+}
+
+bool task_shares_fs(struct task *t)
+{
+	(void)t;
+	return fake_shares_fs;
 }
 
 void task_wait_add(struct task *t, struct waitqueue *wq, uint32_t mask, struct file *pin)
@@ -220,6 +227,7 @@ static void fake_setup(void)
 	fake_task.kernel = &fake_kernel;
 	fake_mount_flags = 0;
 	fake_caps = NULL;
+	fake_shares_fs = false;
 }
 
 #endif

@@ -465,7 +465,7 @@ static const struct cred *creds_of(const struct cred *old, uint32_t mode, uint32
 
 	f->inode->mode = ABI_S_IFREG | mode;
 	f->inode->uid = f->inode->gid = uid;
-	assert_int_equal(exec_creds(f, old, &c, ret_secure), want_err);
+	assert_int_equal(exec_creds(&fake_task, f, old, &c, ret_secure), want_err);
 	file_put(f);
 	return c;
 }
@@ -513,6 +513,34 @@ static void test_set_id_refused(void **state)
 	fake_mount_flags = ABI_MS_NOSUID;
 	c = creds_of(&user, 04755, 0, 0, &secure);
 	assert_int_equal(c->euid, 1000);
+	cred_put(c);
+}
+
+/* Who shares the working directory could change it under a privileged program. */
+static void test_set_id_with_shared_fs(void **state)
+{
+	struct cred mighty = user;
+	const struct cred *c;
+	bool secure;
+
+	(void)state;
+	fake_shares_fs = true;
+	c = creds_of(&user, 04755, 0, 0, &secure);
+	assert_int_equal(c->euid, 1000);
+	assert_int_equal(c->cap_permitted, 0);
+	assert_true(secure);
+	cred_put(c);
+	c = creds_of(&user, 02755, 7, 0, &secure);
+	assert_int_equal(c->egid, 1000);
+	cred_put(c);
+	c = creds_of(&user, 0755, 0, 0, &secure);
+	assert_int_equal(c->euid, 1000);
+	assert_false(secure);
+	cred_put(c);
+	mighty.cap_permitted = mighty.cap_effective = 1ull << ABI_CAP_SETUID;
+	c = creds_of(&mighty, 04755, 0, 0, &secure); /* the ids, but no other capabilities */
+	assert_int_equal(c->euid, 0);
+	assert_int_equal(c->cap_effective, 1ull << ABI_CAP_SETUID);
 	cred_put(c);
 }
 
@@ -590,8 +618,9 @@ int main(void)
 	    LOADER_TEST(test_not_programs),   LOADER_TEST(test_script_parse),
 	    LOADER_TEST(test_script_loop),    LOADER_TEST(test_damaged),
 	    LOADER_TEST(test_wrong_kind),     LOADER_TEST(test_set_id),
-	    LOADER_TEST(test_set_id_refused), LOADER_TEST(test_root_caps),
-	    LOADER_TEST(test_file_caps),      LOADER_TEST(test_ambient),
+	    LOADER_TEST(test_set_id_refused), LOADER_TEST(test_set_id_with_shared_fs),
+	    LOADER_TEST(test_root_caps),      LOADER_TEST(test_file_caps),
+	    LOADER_TEST(test_ambient),
 	};
 
 	return cmocka_run_group_tests_name("loader", tests, NULL, NULL);

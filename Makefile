@@ -121,6 +121,13 @@ check-storm: all ## 100,000 signals, stops and kills over 200 threads, on each p
 	@for p in notify ptrace; do RUNSC=$(abspath $(O))/bin/runsc RUNSC_FLAGS=--platform=$$p \
 		tests/stress/run storm || exit 1; done
 
+.PHONY: check-rewrites
+check-rewrites: all tests-built ## a million exchanges of text under its threads, a million of rewrites by the guest
+	@REWRITES=1000000 TEST_SECONDS=1800 RUNSC=$(abspath $(O))/bin/runsc O=$(abspath $(O)) CACHE=$(abspath $(CACHE)) \
+		tests/oci/run patch.text_is_exchanged
+	@for f in "" --force=patch; do RUNSC=$(abspath $(O))/bin/runsc RUNSC_FLAGS=$$f \
+		tests/stress/run million || exit 1; done
+
 .PHONY: bench bench-all bench-docs
 bench: all rootfs-busybox rootfs-bench ## native and cvisor, side by side: the quick rows, and which budgets hold
 	@$(BENCH) --json $(O)/bench.json

@@ -225,10 +225,34 @@ static int do_run_hook(struct boot *b, const struct control_request *r, const vo
 	return err;
 }
 
+/* The address space of one process. */
+static int patch_process(struct boot *b, int32_t pid, enum patch_mode mode)
+{
+	struct task *t;
+	struct mm *mm;
+
+	if (pid < 0 || mode == PATCH_MODE_CHURN)
+		return -EINVAL;
+	if (!patch_possible(b->kernel))
+		return mode == PATCH_MODE_OFF ? 0 : -EOPNOTSUPP;
+	t = task_find(b->kernel, pid);
+	if (!t)
+		return -ESRCH;
+	mm = task_mm_get(t);
+	task_put(t);
+	if (!mm)
+		return -ESRCH;
+	patch_mm_switch(b->kernel, mm, mode == PATCH_MODE_ON);
+	mm_put(mm);
+	return 0;
+}
+
 static int do_patch(struct boot *b, const struct control_request *r)
 {
 	if (r->patch.mode > PATCH_MODE_CHURN)
 		return -EINVAL;
+	if (r->patch.pid)
+		return patch_process(b, r->patch.pid, (enum patch_mode)r->patch.mode);
 	return patch_switch(b->kernel, (enum patch_mode)r->patch.mode);
 }
 

@@ -207,9 +207,23 @@ static struct error *parse_mode(const char *text, uint32_t *ret)
 	return error_new("invalid mode of patching: %s", text);
 }
 
-static struct error *switch_patching(const struct container *c, uint32_t mode)
+static struct error *parse_pid(const char *text, int32_t *ret)
 {
-	struct control_request q = {.op = CONTROL_PATCH, .patch.mode = mode};
+	char *end;
+	long pid;
+
+	if (!text)
+		return NULL;
+	pid = strtol(text, &end, 10);
+	if (end == text || *end || pid < 1 || pid > INT32_MAX)
+		return error_new("invalid pid: %s", text);
+	*ret = (int32_t)pid;
+	return NULL;
+}
+
+static struct error *switch_patching(const struct container *c, uint32_t mode, int32_t pid)
+{
+	struct control_request q = {.op = CONTROL_PATCH, .patch.mode = mode, .patch.pid = pid};
 
 	return control_call(c->dir_fd, STATE_CONTROL_NAME, &q, NULL, STATS_TIMEOUT_MS, NULL, NULL);
 }
@@ -218,6 +232,7 @@ static struct error *run(const struct runsc_options *o, const struct cli_args *a
 {
 	const char *format = cli_string(a, "format"), *mode = cli_string(a, "patch");
 	uint32_t patch_mode = 0;
+	int32_t pid = 0;
 	struct container *c;
 	double interval;
 	struct error *e = parse_interval(cli_string(a, "interval"), &interval);
@@ -231,6 +246,8 @@ static struct error *run(const struct runsc_options *o, const struct cli_args *a
 		e = parse_mode(mode, &patch_mode);
 	else if (!cli_flag(a, "stats"))
 		e = error_new("nothing to do: give --stats or --patch");
+	if (!e)
+		e = parse_pid(cli_string(a, "pid"), &pid);
 	if (e)
 		return e;
 	e = container_open(o, a->words[0], &c);
@@ -239,7 +256,7 @@ static struct error *run(const struct runsc_options *o, const struct cli_args *a
 	if (container_status(c) == CONTAINER_STOPPED)
 		e = error_new("container not running");
 	else if (mode)
-		e = switch_patching(c, patch_mode);
+		e = switch_patching(c, patch_mode, pid);
 	if (!e && cli_flag(a, "stats"))
 		e = show_stats(c, interval, format && strcmp(format, "json") == 0);
 	container_close(c);
@@ -251,6 +268,8 @@ static const struct cli_option options[] = {
     {"patch", 0, "mode",
      "rewrite call sites from now on, or put them back: on, off; churn (for tests): both, "
      "again and again"},
+    {"pid", 0, "pid",
+     "with --patch=on or off: only in the memory of this process (a pid of `runsc ps`)"},
     {"interval", 'i', "seconds", "print also how much each counter grows a second, over that time"},
     {"format", 'f', "value", "text (default) or json"},
     {NULL, 0, NULL, NULL},

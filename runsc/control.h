@@ -31,7 +31,7 @@ enum control_op {
 	CONTROL_PS,	   /* ps.*; reply: struct control_ps_row's */
 	CONTROL_RUN_HOOK, /* payload: struct control_hook and strings; reply: control_hook_result */
 	CONTROL_STATS,	  /* reply: text, lines of "counter|gauge VALUE NAME" */
-	CONTROL_PATCH,	  /* patch.mode; -EOPNOTSUPP: nothing can be patched */
+	CONTROL_PATCH,	  /* patch.*; -EOPNOTSUPP: nothing can be patched */
 };
 
 struct control_request {
@@ -52,6 +52,7 @@ struct control_request {
 		} ps;
 		struct {
 			uint32_t mode; /* enum patch_mode */
+			int32_t pid;   /* guest pid: only its address space; 0: all */
 		} patch;
 		uint64_t pad[4];
 	};

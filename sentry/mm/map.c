@@ -234,7 +234,7 @@ static int64_t map_area(struct task *t, struct mm_op *op, const struct vm_area *
 	int err = check_limits(t->mm, t, a);
 
 	if (!err)
-		err = mm_patches_unmapping(t, a->v.start, a->v.end);
+		err = mm_patches_replacing(t, a->v.start, a->v.end);
 	if (!err)
 		err = add_map_memop(t, a, args->flags, fd);
 	if (err)

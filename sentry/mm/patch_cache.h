@@ -136,9 +136,10 @@ int64_t mm_patches_wait(struct task *t);
 int64_t mm_patches_fork(struct task *t);
 void mm_patches_forked(struct mm *mm);
 /*
- * What t is about to do with [start, end): unmap (or replace) it, or change it. Orders what must be
+ * What t is about to do with [start, end): replace it, unmap it, or change it. Orders what must be
  * done first. Lock held. 0 or -ENOMEM.
  */
+int mm_patches_replacing(struct task *t, uint64_t start, uint64_t end);
 int mm_patches_unmapping(struct task *t, uint64_t start, uint64_t end);
 int mm_patches_changing(struct task *t, uint64_t start, uint64_t end);
 /* The text was just put into the tree: memory operations that make it the patched one. Lock held.

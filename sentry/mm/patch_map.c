@@ -339,23 +339,61 @@ int64_t mm_patches_advise(struct task *t, uint64_t start, uint64_t end)
 	return ret;
 }
 
-int mm_patches_unmapping(struct task *t, uint64_t start, uint64_t end)
+static int unmapping_map(struct task *t, struct patch_map *m, uint64_t start, uint64_t end)
+{
+	int err = 0;
+
+	if (m->start >= end || start >= m->end || m->state == PATCH_MAP_GONE)
+		return 0;
+	if (start > m->start || end < m->end)
+		return order_original(t, m);
+	if (holds_area(m))
+		err = order_area_unmap(t, m);
+	set_state(t->mm, m, PATCH_MAP_GONE);
+	return err;
+}
+
+/*
+ * Other memory takes the place of anonymous text, under threads that may run on in it: they may be
+ * in the trampolines, which therefore stay. Of the guest's own page nothing is left.
+ */
+static int replacing_page(struct task *t, struct patch_map *m)
+{
+	const struct memop op = {.type = MEMOP_MUNMAP, .addr = m->park, .size = m->end - m->start};
+	int err = 0;
+
+	if (m->state == PATCH_MAP_ON) {
+		err = task_add_memop(t, &op);
+		if (!err)
+			begin_change(t);
+	}
+	if (!err && m->state != PATCH_MAP_RETIRED)
+		set_state(t->mm, m, PATCH_MAP_STALE);
+	return err;
+}
+
+int mm_patches_replacing(struct task *t, uint64_t start, uint64_t end)
 {
 	int err = 0;
 
 	for (uint32_t i = 0; i < t->mm->patches.count && !err; i++) {
 		struct patch_map *m = &t->mm->patches.maps[i];
 
-		if (m->start >= end || start >= m->end || m->state == PATCH_MAP_GONE)
-			continue;
-		if (start > m->start || end < m->end) {
-			err = order_original(t, m);
-			continue;
-		}
-		if (holds_area(m))
-			err = order_area_unmap(t, m);
-		set_state(t->mm, m, PATCH_MAP_GONE);
+		if (m->park && m->start >= start && m->end <= end && m->state != PATCH_MAP_GONE)
+			err = replacing_page(t, m);
+		else
+			err = unmapping_map(t, m, start, end);
 	}
+	forget_seen(t->mm, start, end);
+	return err;
+}
+
+int mm_patches_unmapping(struct task *t, uint64_t start, uint64_t end)
+{
+	int err = 0;
+
+	for (uint32_t i = 0; i < t->mm->patches.count && !err; i++)
+		err = unmapping_map(t, &t->mm->patches.maps[i], start, end);
 	forget_seen(t->mm, start, end);
 	return err;
 }

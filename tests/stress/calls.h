@@ -4,5 +4,7 @@
 
 /* Every common call with buffers, n times. Ends the program if one of them fails. */
 void common_calls(long n);
+/* A program rewrites its code n times under its threads (rewrites.c). */
+void rewrites(long n);
 
 #endif

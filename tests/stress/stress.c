@@ -345,6 +345,7 @@ static const struct {
     {"stat", calls_stat, 100000},     {"getdents", calls_getdents, 100000},
     {"signals", signal_storm, 10000}, {"idle", idle, 0},
     {"storm", storm, 100000},	      {"windows", common_calls, 1000},
+    {"rewrites", rewrites, 5000},     {"million", rewrites, 1000000},
 };
 
 int main(int argc, char **argv)
@@ -352,7 +353,7 @@ int main(int argc, char **argv)
 	self = argv[0];
 	if (argc == 3 && !strcmp(argv[1], "exit"))
 		return atoi(argv[2]);
-	alarm(240);
+	alarm(argc > 1 && !strcmp(argv[1], "million") ? 1800 : 240);
 	for (size_t i = 0; argc > 1 && i < sizeof(cases) / sizeof(cases[0]); i++) {
 		if (strcmp(argv[1], cases[i].name))
 			continue;

@@ -38,6 +38,8 @@ struct vfs *vfs_new(struct kernel *k)
 	list_init(&v->lock_waiters);
 	for (unsigned i = 0; i < STRIPES; i++)
 		mutex_init(&v->epitem_locks[i], RANK_EPITEMS);
+	v->pages = xnew(struct tmpfs_store);
+	tmpfs_store_init(v->pages);
 	v->content_fd_limit = content_fd_limit();
 	dcache_init(v);
 	anon_init(v);
@@ -62,6 +64,8 @@ void vfs_destroy(struct vfs *v)
 	anon_destroy(v);
 	dcache_destroy(v);
 	free_registry(v);
+	tmpfs_store_destroy(v->pages);
+	free(v->pages);
 	for (unsigned i = 0; i < STRIPES; i++)
 		mutex_destroy(&v->epitem_locks[i]);
 	mutex_destroy(&v->mount_lock);

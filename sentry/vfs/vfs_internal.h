@@ -90,6 +90,7 @@ struct vfs {
 	struct super_block *shmem_sb; /* [I] tmpfs of memfd_create and shared memory; or NULL */
 	struct mutex posix_lock;      /* RANK_LEAF: the graph of who waits for whose lock */
 	struct list lock_waiters;     /* posix_lock */
+	struct tmpfs_store *pages;    /* [I] of small tmpfs files */
 	atomic_int content_fds;	      /* [a] host descriptors that tmpfs holds */
 	int content_fd_limit;	      /* [I] */
 };

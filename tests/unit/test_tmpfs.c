@@ -90,6 +90,45 @@ static void content_in_pages(void **state)
 	file_put(f);
 }
 
+/* When the heap has its share the pages of small files are in a memfd that all have together. */
+static void content_in_the_store(void **state)
+{
+	struct tmpfs_store *store = F->kernel.vfs->pages;
+	struct file *f[3];
+	uint32_t used;
+	char buf[9000];
+
+	(void)state;
+	store->heap_limit = 2;
+	for (int i = 0; i < 3; i++) {
+		char name[2] = {(char)('a' + i), 0};
+
+		f[i] = fake_open(T, name, ABI_O_CREAT | ABI_O_RDWR);
+		check_content(f[i]);
+	}
+	assert_int_equal(atomic_load(&store->heap_count), 2);
+	assert_true(store->used > 0);
+	assert_int_equal(atomic_load(&F->kernel.vfs->content_fds), 0);
+	/* Into a memfd of its own. */
+	memset(buf, 'y', sizeof(buf));
+	assert_int_equal(write_at(f[2], buf, 9000, 100), 9000);
+	assert_true(f[2]->ops->mmap_fd(f[2], ABI_PROT_READ, ABI_MAP_PRIVATE) >= 0);
+	memset(buf, 0, sizeof(buf));
+	assert_int_equal(read_at(f[2], buf, 9000, 100), 9000);
+	assert_int_equal(buf[0], 'y');
+	assert_int_equal(buf[8999], 'y');
+	/* What is freed is used again, and empty. */
+	used = store->used;
+	assert_int_equal(vfs_truncate(T, f[1]->inode, 0), 0);
+	assert_int_equal(write_at(f[1], "z", 1, 4000), 1);
+	assert_int_equal(read_at(f[1], buf, 4001, 0), 4001);
+	assert_int_equal(buf[3999], 0);
+	assert_int_equal(buf[4000], 'z');
+	assert_int_equal(store->used, used);
+	for (int i = 0; i < 3; i++)
+		file_put(f[i]);
+}
+
 static void content_in_a_memfd(void **state)
 {
 	struct file *f = fake_open(T, "f", ABI_O_CREAT | ABI_O_RDWR);
@@ -428,6 +467,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(content_in_pages, setup, teardown),
+	    cmocka_unit_test_setup_teardown(content_in_the_store, setup, teardown),
 	    cmocka_unit_test_setup_teardown(content_in_a_memfd, setup, teardown),
 	    cmocka_unit_test_setup_teardown(holes, setup, teardown),
 	    cmocka_unit_test_setup_teardown(the_size_limit_holds, setup, teardown),

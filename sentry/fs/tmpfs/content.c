@@ -2,12 +2,12 @@
 /*
  * The content of tmpfs files.
  *
- * A small file is an array of pages in our own memory: reading and writing it costs no host call,
- * and there may be millions. When it is mapped into a guest, or grows beyond HEAP_PAGES, its
- *content moves to a host memfd (once; it never moves back), because a mapping needs a host
- *descriptor, and the host's memory is better for much data. Host descriptors are finite, so
- *vfs.content_fds is bounded: beyond the bound files can't be mapped (-ENFILE) and stay pages up to
- *HEAP_PAGES_MAX.
+ * A small file is an array of pages (pages.c): reading and writing it costs no host call as long as
+ * these are on our heap, and there may be millions. When it is mapped into a guest, or grows beyond
+ * SMALL_PAGES, its content moves to a host memfd of its own (once; it never moves back), because a
+ * mapping needs a host descriptor, and one file is better for much data. Host descriptors are
+ * finite, so vfs.content_fds is bounded: beyond the bound files can't be mapped (-ENFILE) and stay
+ * pages up to SMALL_PAGES_MAX.
  *
  * Rights. A guest that gets a writable descriptor mapped shared could make the mapping writable
  * behind our back (mprotect goes to the host, DESIGN 3.4). So what it gets depends on what it asks:
@@ -41,10 +41,10 @@
 #include "sentry/mm/usermem.h"
 #include "sentry/vfs/vfs_internal.h"
 
-#define HEAP_PAGES     256u    /* 1 MiB: beyond that a memfd is better */
-#define HEAP_PAGES_MAX 262144u /* 1 GiB, if there is no descriptor to be had */
-#define READ_FD_NONE   (-1)
-#define READ_FD_NEVER  (-2)
+#define SMALL_PAGES	256u	/* 1 MiB: beyond that a memfd is better */
+#define SMALL_PAGES_MAX 262144u /* 1 GiB, if there is no descriptor to be had */
+#define READ_FD_NONE	(-1)
+#define READ_FD_NEVER	(-2)
 
 static struct tmpfs_content *content_of(struct inode *i)
 {
@@ -64,9 +64,14 @@ static void set_charged(struct inode *i, uint64_t pages)
 
 /* ---- pages ---- */
 
-static char *page_at(const struct tmpfs_content *c, uint64_t index)
+static struct tmpfs_store *store_of(const struct inode *i)
 {
-	return index < c->page_slots ? c->pages[index] : NULL;
+	return sb_vfs(i->sb)->pages;
+}
+
+static tmpfs_page page_at(const struct tmpfs_content *c, uint64_t index)
+{
+	return index < c->page_slots ? c->pages[index] : 0;
 }
 
 static void grow_slots(struct tmpfs_content *c, uint64_t count)
@@ -82,16 +87,20 @@ static void grow_slots(struct tmpfs_content *c, uint64_t count)
 	c->page_slots = slots;
 }
 
-/* The page, made (zeroed) if it is a hole. NULL: no space. */
-static char *page_make(struct inode *i, uint64_t index)
+/* The page, made (zeroed) if it is a hole. 0: no space. */
+static tmpfs_page page_make(struct inode *i, uint64_t index)
 {
 	struct tmpfs_content *c = content_of(i);
 
 	grow_slots(c, index + 1);
 	if (!c->pages[index]) {
 		if (tmpfs_charge(i->sb, 1))
-			return NULL;
-		c->pages[index] = xcalloc(1, TMPFS_PAGE);
+			return 0;
+		c->pages[index] = tmpfs_page_new(store_of(i));
+		if (!c->pages[index]) {
+			tmpfs_uncharge(i->sb, 1);
+			return 0;
+		}
 		set_charged(i, c->charged + 1);
 	}
 	return c->pages[index];
@@ -105,8 +114,8 @@ static void pages_drop(struct inode *i, uint64_t from, uint64_t to)
 	for (uint64_t n = from; n < MIN(to, (uint64_t)c->page_slots); n++) {
 		if (!c->pages[n])
 			continue;
-		free(c->pages[n]);
-		c->pages[n] = NULL;
+		tmpfs_page_free(store_of(i), c->pages[n]);
+		c->pages[n] = 0;
 		dropped++;
 	}
 	tmpfs_uncharge(i->sb, dropped);
@@ -114,26 +123,25 @@ static void pages_drop(struct inode *i, uint64_t from, uint64_t to)
 }
 
 /* Zeroes [from, to) inside one page, if there is that page. */
-static void page_zero(struct tmpfs_content *c, uint64_t from, uint64_t to)
+static void page_zero(struct inode *i, uint64_t from, uint64_t to)
 {
-	char *page = page_at(c, from / TMPFS_PAGE);
+	tmpfs_page page = page_at(content_of(i), from / TMPFS_PAGE);
 
 	if (page && to > from)
-		memset(page + from % TMPFS_PAGE, 0, to - from);
+		tmpfs_page_zero(store_of(i), page, from % TMPFS_PAGE, to - from);
 }
 
 static void pages_punch(struct inode *i, uint64_t from, uint64_t to)
 {
-	struct tmpfs_content *c = content_of(i);
 	uint64_t first = pages_for(from), last = to / TMPFS_PAGE;
 
 	if (first > last) {
-		page_zero(c, from, to);
+		page_zero(i, from, to);
 		return;
 	}
-	page_zero(c, from, first * TMPFS_PAGE);
+	page_zero(i, from, first * TMPFS_PAGE);
 	pages_drop(i, first, last);
-	page_zero(c, last * TMPFS_PAGE, to);
+	page_zero(i, last * TMPFS_PAGE, to);
 }
 
 /* ---- the memfd ---- */
@@ -166,17 +174,20 @@ static int charge_real(struct inode *i)
 	return err;
 }
 
-static int pages_to_fd(const struct tmpfs_content *c, int fd, uint64_t size)
+static int pages_to_fd(const struct inode *i, const struct tmpfs_content *c, int fd, uint64_t size)
 {
 	if (ftruncate(fd, (off_t)size))
 		return -errno;
 	for (uint32_t n = 0; n < c->page_slots; n++) {
 		uint64_t at = (uint64_t)n * TMPFS_PAGE;
+		int err;
 
 		if (!c->pages[n] || at >= size)
 			continue;
-		if (pwrite(fd, c->pages[n], MIN(size - at, (uint64_t)TMPFS_PAGE), (off_t)at) < 0)
-			return -errno;
+		err = tmpfs_page_to_fd(store_of(i), c->pages[n], fd, (int64_t)at,
+				       MIN(size - at, (uint64_t)TMPFS_PAGE));
+		if (err)
+			return err;
 	}
 	return 0;
 }
@@ -194,7 +205,7 @@ static int ensure_fd(struct inode *i)
 	if (!take_fd(v))
 		return -ENFILE;
 	fd = host_memfd("tmpfs", HOST_MEMFD_DATA);
-	err = fd < 0 ? fd : pages_to_fd(c, fd, i->size);
+	err = fd < 0 ? fd : pages_to_fd(i, c, fd, i->size);
 	if (err) {
 		if (fd >= 0)
 			close(fd);
@@ -202,7 +213,7 @@ static int ensure_fd(struct inode *i)
 		return err == -EMFILE ? -ENFILE : err;
 	}
 	for (uint32_t n = 0; n < c->page_slots; n++)
-		free(c->pages[n]);
+		tmpfs_page_free(store_of(i), c->pages[n]);
 	free(c->pages);
 	c->pages = NULL;
 	c->page_slots = 0;
@@ -245,22 +256,22 @@ void tmpfs_content_free(struct inode *i)
 		atomic_fetch_sub(&v->content_fds, 1);
 	}
 	for (uint32_t n = 0; n < c->page_slots; n++)
-		free(c->pages[n]);
+		tmpfs_page_free(store_of(i), c->pages[n]);
 	free(c->pages);
 	tmpfs_uncharge(i->sb, c->charged);
 }
 
 /* ---- reading and writing ---- */
 
-static ssize_t pages_read(struct tmpfs_content *c, struct uio *to, uint64_t pos, uint64_t size)
+static ssize_t pages_read(struct inode *i, struct uio *to, uint64_t pos, uint64_t size)
 {
 	ssize_t done = 0, n;
 
 	while (size) {
 		uint64_t piece = MIN(size, (uint64_t)(TMPFS_PAGE - pos % TMPFS_PAGE));
-		char *page = page_at(c, pos / TMPFS_PAGE);
+		tmpfs_page page = page_at(content_of(i), pos / TMPFS_PAGE);
 
-		n = page ? uio_write(to, page + pos % TMPFS_PAGE, piece)
+		n = page ? tmpfs_page_read(store_of(i), page, to, pos % TMPFS_PAGE, piece)
 			 : uio_write_zeros(to, piece);
 		if (n < 0)
 			return done ? done : n;
@@ -279,11 +290,11 @@ static ssize_t pages_write(struct inode *i, struct uio *from, uint64_t pos)
 
 	while (from->left) {
 		uint64_t piece = MIN(from->left, (uint64_t)(TMPFS_PAGE - pos % TMPFS_PAGE));
-		char *page = page_make(i, pos / TMPFS_PAGE);
+		tmpfs_page page = page_make(i, pos / TMPFS_PAGE);
 
 		if (!page)
 			return done ? done : -ENOSPC;
-		n = uio_read(from, page + pos % TMPFS_PAGE, piece);
+		n = tmpfs_page_write(store_of(i), page, from, pos % TMPFS_PAGE, piece);
 		if (n < 0)
 			return done ? done : n;
 		done += n;
@@ -309,7 +320,7 @@ static ssize_t file_read(struct file *f, struct uio *to, int64_t *pos)
 
 			ret = uio_pread_fd(to, c->fd, &offset, size);
 		} else {
-			ret = pages_read(c, to, (uint64_t)*pos, size);
+			ret = pages_read(i, to, (uint64_t)*pos, size);
 		}
 	}
 	if (ret > 0)
@@ -358,8 +369,8 @@ static ssize_t write_locked(struct inode *i, struct uio *from, int64_t pos)
 	err = check_seals_write(c, i->size, end);
 	if (err)
 		return err;
-	if (c->fd < 0 && pages_for(end) > HEAP_PAGES && ensure_fd(i) &&
-	    pages_for(end) > HEAP_PAGES_MAX)
+	if (c->fd < 0 && pages_for(end) > SMALL_PAGES && ensure_fd(i) &&
+	    pages_for(end) > SMALL_PAGES_MAX)
 		return -ENOSPC;
 	return c->fd >= 0 ? fd_write(i, from, pos) : pages_write(i, from, (uint64_t)pos);
 }
@@ -401,7 +412,7 @@ int tmpfs_content_truncate(struct inode *i, uint64_t size)
 	} else if (size < i->size) {
 		pages_drop(i, pages_for(size), UINT64_MAX);
 		if (size % TMPFS_PAGE)
-			page_zero(c, size, pages_for(size) * TMPFS_PAGE);
+			page_zero(i, size, pages_for(size) * TMPFS_PAGE);
 	}
 	i->size = size;
 	return 0;
@@ -414,7 +425,7 @@ static int64_t heap_seek(struct inode *i, uint64_t pos, bool data)
 	for (uint64_t n = pos / TMPFS_PAGE; n * TMPFS_PAGE < i->size; n++) {
 		if (n >= c->page_slots)
 			return data ? -ENXIO : (int64_t)MAX(n * TMPFS_PAGE, pos);
-		if ((c->pages[n] != NULL) == data)
+		if ((c->pages[n] != 0) == data)
 			return (int64_t)MAX(n * TMPFS_PAGE, pos);
 	}
 	return data ? -ENXIO : (int64_t)i->size;
@@ -509,7 +520,7 @@ static int allocate_locked(struct inode *i, int mode, int64_t offset, int64_t si
 	}
 	if ((c->seals & ABI_F_SEAL_GROW) && to > i->size)
 		return -EPERM;
-	if (c->fd < 0 && pages_for(to) > HEAP_PAGES && ensure_fd(i))
+	if (c->fd < 0 && pages_for(to) > SMALL_PAGES && ensure_fd(i))
 		return -ENOSPC;
 	if (c->fd >= 0)
 		err = host_fallocate(i, mode, offset, size);

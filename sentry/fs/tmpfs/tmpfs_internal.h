@@ -43,7 +43,7 @@ struct tmpfs_dir {
 };
 
 struct tmpfs_content {
-	char **pages;	     /* [i] page_slots of them, NULL: a hole; unused with fd >= 0 */
+	tmpfs_page *pages;   /* [i] page_slots of them, 0: a hole; unused with fd >= 0 */
 	uint32_t page_slots; /* [i] */
 	int fd;		     /* [i] host memfd, or -1; once there it stays */
 	int read_fd;	     /* [i] the same, read-only; -1: none, -2: can't be had */
@@ -93,6 +93,18 @@ void tmpfs_dir_add(struct inode *dir, const char *name, struct inode *inode);
 struct inode *tmpfs_dir_remove(struct inode *dir, struct tmpfs_entry *e);
 void tmpfs_dir_free(struct inode *dir);
 extern const struct file_ops tmpfs_dir_file_ops;
+
+/* pages.c: of TMPFS_PAGE bytes each. */
+tmpfs_page tmpfs_page_new(struct tmpfs_store *s); /* zeroed; 0: no memory */
+void tmpfs_page_free(struct tmpfs_store *s, tmpfs_page p);
+/* As uio_write and uio_read. */
+ssize_t tmpfs_page_read(struct tmpfs_store *s, tmpfs_page p, struct uio *to, size_t at,
+			size_t size);
+ssize_t tmpfs_page_write(struct tmpfs_store *s, tmpfs_page p, struct uio *from, size_t at,
+			 size_t size);
+void tmpfs_page_zero(struct tmpfs_store *s, tmpfs_page p, size_t at, size_t size);
+/* Its first bytes to a host file: 0 or the host's error. */
+int tmpfs_page_to_fd(struct tmpfs_store *s, tmpfs_page p, int fd, int64_t offset, size_t size);
 
 /* content.c */
 void tmpfs_content_free(struct inode *i);

@@ -27,6 +27,9 @@
  *					PEV_STARTED, handle unknown: pending has its cookie
  *					makes the shadow, marks pending
  *	marked? then it's done
+ *
+ * Not checked: that the process has one thread when it makes a platform. One that was joined is in
+ * /proc for a moment longer, so the host's word for it isn't true enough to end a process for.
  */
 #undef PLATFORM_IMPLEMENTATION
 
@@ -109,7 +112,8 @@ struct guarded {
 struct mm_shadow {
 	struct mm_shadow *next;
 	struct platform_mm *mm;
-	uint32_t threads;
+	uint32_t threads;   /* handles */
+	bool process_ended; /* a process with this memory did, and its threads with it */
 };
 
 struct pending {
@@ -367,6 +371,27 @@ static void check_memops(const struct platform_reply *r)
 		broken("platform_reply", "more is written than fits");
 }
 
+static bool lives(const struct shadow *s)
+{
+	return s->state == SHADOW_ORDERED || s->state == SHADOW_RUNNING ||
+	       s->state == SHADOW_STOPPED;
+}
+
+/*
+ * PORD_EXIT is for who leaves others behind; the last one's process is killed. When a process has
+ * ended the deaths of its threads are told in turn, so of its memory nothing is known any more.
+ */
+static void exits_alone(const struct shadow *s)
+{
+	if (find_mm(s->mm)->process_ended)
+		return;
+	for (uint32_t i = 0; i < BUCKETS; i++)
+		for (const struct shadow *o = shadows[i]; o; o = o->next)
+			if (o != s && o->mm == s->mm && lives(o))
+				return;
+	broken("platform_reply", "the last thread of its memory is to exit alone");
+}
+
 static void order_child(struct shadow *s, const struct platform_reply *r)
 {
 	struct shadow *child = must_find("platform_reply: child", r->child);
@@ -390,6 +415,8 @@ void platform_reply(struct platform_thread *t, const struct platform_reply *r)
 	pthread_mutex_lock(&lock);
 	s = must_find("platform_reply", t);
 	must_be_owned("platform_reply", s);
+	if (s->state == SHADOW_STOPPED && r->order == PORD_EXIT)
+		exits_alone(s);
 	if (s->state == SHADOW_STOPPED)
 		s->state = r->order == PORD_EXIT ? SHADOW_EXITING : SHADOW_RUNNING;
 	if (r->order == PORD_CLONE)
@@ -479,6 +506,8 @@ static void thread_dead(void *cookie, struct platform_thread *t, bool killed_by_
 	s = meet(g, "dead", t, cookie);
 	if (s->state == SHADOW_DEAD || s->state == SHADOW_PREPARED)
 		broken("dead", "the thread was %s", state_names[s->state]);
+	if (s->state != SHADOW_EXITING)
+		find_mm(s->mm)->process_ended = true;
 	s->state = SHADOW_DEAD;
 	real = s->g->real;
 	pthread_mutex_unlock(&lock);

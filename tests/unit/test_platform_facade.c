@@ -214,6 +214,11 @@ static void parent_does_not_wait(void)
 	platform_clone_prepare(child, PCLONE_THREAD, NULL, &grandchild);
 }
 
+static void exit_of_the_last_thread(void)
+{
+	platform_reply(stopped, &(struct platform_reply){.order = PORD_EXIT});
+}
+
 static void put_while_it_lives(void)
 {
 	platform_thread_put(stopped);
@@ -292,6 +297,7 @@ static const struct {
     VIOLATION(memory_through_the_wrong_thread),
     VIOLATION(memory_of_nobody),
     VIOLATION(parent_does_not_wait),
+    VIOLATION(exit_of_the_last_thread),
     VIOLATION(put_while_it_lives),
     VIOLATION(put_twice),
     VIOLATION(used_after_put),

@@ -14,9 +14,9 @@
  * The container's mounts stay detached: they are attached nowhere, not even below the gofer's own
  * root, and ".." at the top of one stays there. Of proc the gofer has the directory /proc/self/fd
  * alone, as a detached mount too, so neither other processes nor /proc/sys are in reach. That, and
- *a filter without any call that names a process, is why it has no PID namespace of its own: it
+ * a filter without any call that names a process, is why it has no PID namespace of its own: it
  * would cost a fork and keep nothing more away. (Hosts before Linux 5.12 have no such detached
- *mounts, or can't make them read-only: there they lie below the gofer's own root; see mounts.c.)
+ * mounts, or can't make them read-only: there they lie below the gofer's own root; see mounts.c.)
  */
 #ifndef FSGOFER_CONFINE_H
 #define FSGOFER_CONFINE_H

@@ -15,7 +15,7 @@
  *	IOV_IN, IOV_OUT	an array of struct iovec, covered as with IN; a stub may then make windows
  *			for the buffers that it names, as IN or as OUT, while there is room.
  *	MSG_IN, MSG_OUT	a struct msghdr, as IN or INOUT; then its array of buffers as with IOV_x,
- *and its name and control data as IN or OUT.
+ *			and its name and control data as IN or OUT.
  *
  * Size of a window in bytes: `size` if size_arg is COPYWIN_FIXED; else argument size_arg (as an
  * unsigned 64-bit number, computed without overflow) times `size`; or, if `size` is COPYWIN_BITS,

@@ -3,8 +3,8 @@
  * The contract between the sentry and what runs guest code (docs/architecture.md, "Platform").
  *
  * Objects. A `platform` serves one sandbox. A `platform_mm` is a guest address space (host memory
- *of one or, after vfork, several host processes). A `platform_thread` is one guest thread: a host
- *thread that is at every moment in one of three states:
+ * of one or, after vfork, several host processes). A `platform_thread` is one guest thread: a host
+ * thread that is at every moment in one of three states:
  *
  *	RUNNING   executes guest code or stub code; the sentry owes it nothing.
  *	STOPPED   has reported an event and waits for platform_reply; its registers are known. Only
@@ -27,20 +27,20 @@
  *	4. the registers / result, fs base,
  *	5. the signal frame.
  * If 2, 3 or 5 fails, or if `report` is asked for, the thread stops again with PEV_REPORT instead
- *of going on to guest code. A fault in 1 turns the result of the call into -EFAULT.
+ * of going on to guest code. A fault in 1 turns the result of the call into -EFAULT.
  */
 /*
  * Who may do what. Each operation below says what must hold before it, which thread of the sentry
  * may call it, and what it does not do. Debug builds check that (facade.c) and end the process of
  * whoever breaks it. In general:
  *	- The owner of a STOPPED thread is the one thread of the sentry that handles its event, or
- *to which that one has handed it over. Operations for the owner are never called by two at once. A
- *thread that dies meanwhile is still its owner's until it is put.
+ *	  to which that one has handed it over. Operations for the owner are never called by two
+ *	  at once. A thread that dies meanwhile is still its owner's until it is put.
  *	- No operation waits for guest code to run, with one exception: where the host forbids
- *access to guest memory, platform_read and platform_write have a stopped thread of the guest copy,
- *	  and end its process if it doesn't.
+ *	  access to guest memory, platform_read and platform_write have a stopped thread of the
+ *	  guest copy, and end its process if it doesn't.
  *	- No operation but platform_next calls back. All may be called with locks of the sentry
- *held, except platform_next, platform_settle, platform_start and platform_destroy.
+ *	  held, except platform_next, platform_settle, platform_start and platform_destroy.
  *	- A handle is valid from the operation that returned it to platform_thread_put. Using it
  *	  afterwards is an error, whatever has become of the thread.
  */

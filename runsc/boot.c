@@ -4,17 +4,18 @@
  *
  * Order, and why:
  *	1. the platform, while there is one thread and nothing secret in memory (its zygote is a
- *child);
+ *	   child);
  *	2. the kernel with its file system types, the container's mounts (the gofer answers
- *already);
+ *	   already);
  *	3. confinement: no capabilities, the sentry's filter. Nothing of the guest's was looked at
- *so far but names in config.json;
+ *	   so far but names in config.json;
  *	4. threads, which inherit the filter;
  *	5. the first process: its program is found and loaded, so that `create` can report what is
- *wrong;
+ *	   wrong;
  *	6. READY. This thread becomes the event thread: terminals, host files, timers, control
- *socket. The process ends when the first guest process has (or when something that it can't do
- *without is gone); as process 1 of its PID namespace it takes every stub process along.
+ *	   socket. The process ends when the first guest process has (or when something that it
+ *	   can't do without is gone); as process 1 of its PID namespace it takes every stub process
+ *	   along.
  */
 #include "runsc/boot.h"
 

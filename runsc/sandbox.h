@@ -12,8 +12,8 @@
  *	byte  -------------------->  becomes uid 65534, an empty root;
  *	cgroup.procs                 answers with a byte, waits again
  *	hooks (prestart, createRuntime, createContainer)
- *	byte  -------------------->  cgroup namespace; sandbox_main(): boots, finds and loads the
- *program
+ *	byte  -------------------->  cgroup namespace; sandbox_main(): boots, finds and
+ *				     loads the program
  *	      <--------------------  struct sandbox_message: READY or ERROR
  *	state, pid file, exit        waits for CONTROL_START on the control socket
  *

@@ -41,7 +41,7 @@
  *
  * platform_interrupt must end a RECV that another thread is in, or is about to be in. A signal
  * would be lost between the check and the call. What is never lost is a notification: so the
- *zygote, which waits in a bell of its own, is told to ring again.
+ * zygote, which waits in a bell of its own, is told to ring again.
  *
  *	interrupter			leader			zygote
  *					in_recv = true

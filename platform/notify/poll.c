@@ -2,14 +2,14 @@
 /*
  * Polling. A doorbell costs two switches between host threads. When calls come fast and a CPU is
  * idle, the thread in platform_next stays awake there, watches the channels of the threads that
- *call (the *watched* ones), and answers without any host call.
+ * call (the *watched* ones), and answers without any host call.
  *
  * Who takes a request
  *
  * channel.spin says to the stub that its channel is watched, and how long (in ticks of the time
  * stamp counter) it shall wait for a reply before it rings. Who moves thread.state from RUNNING to
  * STOPPED, under the thread's lock, has the request: we here, or the bell. We leave channel.state
- *as it is meanwhile: each write to that line while the stub looks at it brings it to the other CPU
+ * as it is meanwhile: each write to that line while the stub looks at it brings it to the other CPU
  * and back.
  *
  *	stub				sentry
@@ -42,7 +42,7 @@
  * A bell's pid is trusted; a watched channel's content may be written by each thread that has the
  * channel file mapped, which are those that share the address space. They can make each other do
  * anything anyhow (by writing code or stacks). What a reply lets a thread do in the host (clone,
- *mmap of a descriptor) is asked for by a notification of its own, with a trusted pid.
+ * mmap of a descriptor) is asked for by a notification of its own, with a trusted pid.
  *
  * A watched thread is a reference of ours. That a slot may be used again doesn't confuse us:
  *
@@ -61,8 +61,8 @@
  *
  * It must pay. A watched thread that has to sleep in a bell wakes on another CPU, which costs ten
  * times what watching saves in a call. So a thread is watched after a row of calls that came fast
- *and were answered at once, and no longer when the sentry blocks it. Watching begins if a CPU seems
- *idle (affinity, quota of the cgroup, runnable threads of the host) and stops
+ * and were answered at once, and no longer when the sentry blocks it. Watching begins if a CPU
+ * seems idle (affinity, quota of the cgroup, runnable threads of the host) and stops
  *
  *	- when nothing was found for IDLE_US (a sandbox that does nothing makes no wake-ups);
  *	- when somebody else wants the CPU: a gap between two looks tells that we were preempted; or
@@ -70,14 +70,14 @@
  *	- when bells come too often in between: it isn't worth it.
  *
  * What it was worth is reckoned at each stop: a request that was found saves the CPU the better
- *part of a bell, and pays for the time that we were awake. What was not paid for is a loss, and the
- *next start waits until the loss is 2 % of the time since (LOSS_SHARE). So polling costs no more
- *than that, whatever guests do; and a program that begins to make calls waits for milliseconds, not
- *longer.
+ * part of a bell, and pays for the time that we were awake. What was not paid for is a loss, and
+ * the next start waits until the loss is 2 % of the time since (LOSS_SHARE). So polling costs no
+ * more than that, whatever guests do; and a program that begins to make calls waits for
+ * milliseconds, not longer.
  *
  * While we watch, replies to bells must not bring the woken thread to our CPU: SYNC_WAKE_UP is off.
  * That also parts us from the first watched thread, which shares our CPU when we start: the reply
- *to its last bell sends it to the idle one.
+ * to its last bell sends it to the idle one.
  *
  * There is one watcher, the leader, and it has all watched threads. For machines with many CPUs
  * there can be more: struct poller holds all that one needs, a thread would belong to one of them,

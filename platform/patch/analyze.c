@@ -4,11 +4,11 @@
  *
  *	1. every pair of bytes 0f 05 of the text is a candidate;
  *	2. the function that a candidate lies in is decoded from its beginning: the candidate must
- *be met as an instruction, with nothing before it that capstone doesn't know;
+ *	   be met as an instruction, with nothing before it that capstone doesn't know;
  *	3. the last instructions before it, of at least five bytes together, must be movable, and no
  *	   branch of the function may lead between them;
  *	4. no call or jump with a four-byte distance anywhere in the text may lead there either.
- *Here every byte that could begin one is taken for one: too many is on the safe side;
+ *	   Here every byte that could begin one is taken for one: too many is on the safe side;
  *	5. trampolines are placed.
  */
 #include <capstone/capstone.h>

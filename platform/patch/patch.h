@@ -22,10 +22,11 @@
  *	behind start		in the middle of an instruction, or at an instruction of the window
  *				other than the first (a branch there, a thread that was just there
  *				when the page was exchanged, a signal frame that says so). Every
- *byte behind the jump's opcode is chosen so that it is no instruction in 64-bit mode: the thread
- *faults with SIGILL at this very address and nothing else has happened. The sentry then lets it go
- *on at the same instruction in the trampoline, or puts the original text back. read as data
- *see sentry/mm/patch.c: text is mapped execute-only.
+ *				byte behind the jump's opcode is chosen so that it is no instruction
+ *				in 64-bit mode: the thread faults with SIGILL at this very address
+ *				and nothing else has happened. The sentry then lets it go on at the
+ *				same instruction in the trampoline, or puts the original text back.
+ *	read as data		see sentry/mm/patch.h: text is mapped execute-only.
  *
  * So what is chosen here by looking at the code - that no branch of the file leads behind start -
  * is about speed. Only one thing must be true for it to be right: that an instruction begins at

@@ -2,26 +2,26 @@
 /*
  * Call sites of text of which nobody tells where its functions begin: code that a program has made
  * itself. All that is known is what was seen to happen: a `syscall` at this place was executed,
- *with this number in rax. That is enough for one form of site, which is that of nearly all others,
+ * with this number in rax. That is enough for one form of site, which is that of nearly all others,
  *
- *	mov $number,%eax	b8 imm32		or	mov $number,%rax	48 c7 c0
- *imm32 syscall			0f 05				syscall
+ *	mov $number,%eax	b8 imm32	or	mov $number,%rax	48 c7 c0 imm32
+ *	syscall			0f 05			syscall			0f 05
  *
  * The claim to be shown is that the `mov` is an instruction of the program: then the argument of
  * patch.h holds. It rests on what was seen (rax was the number that these bytes load, all 64 bits
- *of it) and on one assumption: a program doesn't execute two instructions that share bytes and
- *begin at different places. So no instruction of the program reaches into the `syscall` from
- *before; and if the bytes of the `mov` were not one, then
+ * of it) and on one assumption: a program doesn't execute two instructions that share bytes and
+ * begin at different places. So no instruction of the program reaches into the `syscall` from
+ * before; and if the bytes of the `mov` were not one, then
  *
  *	- an instruction that begins up to 14 bytes before them reaches over their beginning, and
- *it, or what follows it, ends exactly where the `syscall` begins. Each of these places is tried;
- *	  where that is so, the site is refused, with one exception: if the last instruction on that
- *	  way reads or writes memory at rax plus a distance, then it had to do so with the very rax
- *that was seen at the call, and at such an address nothing can be. (Instructions made of zeros,
- *which a number ends with, are of that kind: 00 00 is add %al,(%rax).)
+ *	  it, or what follows it, ends exactly where the `syscall` begins. Each of these places is
+ *	  tried; where that is so, the site is refused, with one exception: if the last instruction
+ *	  on that way reads or writes memory at rax plus a distance, then it had to do so with the very rax
+ *	  that was seen at the call, and at such an address nothing can be. (Instructions made of
+ *	  zeros, which a number ends with, are of that kind: 00 00 is add %al,(%rax).)
  *	- or the program jumped to the `syscall`, with that number in rax by chance, and behind
- *bytes that by chance load it. A program can be written so. It will find that its own bytes were
- *	  exchanged, as one that lies about its functions does.
+ *	  bytes that by chance load it. A program can be written so. It will find that its own
+ *	  bytes were exchanged, as one that lies about its functions does.
  *
  * Examples: `41` in front makes the bytes `mov $number,%r8d`, and `c7 45` makes them
  * `movl $number,-72(%rbp)`: refused. `0f 05 c3` in front, the site before, could be read as

@@ -17,8 +17,8 @@
  *	  |		ENTER	  SIGURG is sent; its delivery: stop
  *	stub		STUB	  does the reply; has something to report: int3, stop (BELL)
  *	  |			  rt_sigreturn: RET_TRACE, stop
- *	guest		GUEST	  from there on under PTRACE_SYSEMU again: the call that it is in
- *has begun, so it runs, and the next one stops
+ *	guest		GUEST	  from there on under PTRACE_SYSEMU again: the call that it is
+ *				  in has begun, so it runs, and the next one stops
  *
  * A fault of the guest takes the same way: the signal is let through, and the handler reports it
  * with all that the host's frame has (trap number, error code).

@@ -26,8 +26,9 @@
  *
  *	exit: kicked? no
  *	registers are being restored		rip in [exit, exit_end): the handler takes all
- *						registers from the channel, where they still are:
- *the thread is stopped at the return address
+ *						registers from the channel, where they
+ *						still are: the thread is stopped at the
+ *						return address
  *
  *	back in the guest			as any guest code
  *
@@ -47,7 +48,7 @@
  * more frame may come on top (a fault on guest memory). STUB_STACK_SIZE is checked for two.
  *
  * A thread that came by a trap and must sleep in the host takes this path too (a bounce, main.c):
- *it returns from the handler into stub_fast_bounce. If gs is the guest's, it leaves by the trap.
+ * it returns from the handler into stub_fast_bounce. If gs is the guest's, it leaves by the trap.
  */
 #include "platform/stub/stub.h"
 

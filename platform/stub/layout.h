@@ -24,7 +24,7 @@
  *
  * On return everything is as after a native call: the result in rax, rcx as it was, and rip = rcx;
  * r11 holds rflags, or, if the stub knew the answer by itself, rcx. When the stub can't, or may
- *not, serve the call it jumps to rcx - 2, and the instruction there traps: that is always right.
+ * not, serve the call it jumps to rcx - 2, and the instruction there traps: that is always right.
  */
 #ifndef PLATFORM_STUB_LAYOUT_H
 #define PLATFORM_STUB_LAYOUT_H

@@ -5,7 +5,7 @@
  * In place (may_stay): the host process stays and unmaps all its memory (MEMOP_CLEAR). For programs
  * that have always been alone in their memory, and whose privileges don't change: what a hostile
  * program may leave in its host process (a stub that was rewritten, descriptors, signal frames)
- *then meets only what that program could have started with other means too. All is one reply.
+ * then meets only what that program could have started with other means too. All is one reply.
  *
  * Else a fresh host process takes the place of the old one: the task stays, its platform thread
  * changes.

@@ -3,11 +3,11 @@
  * The end of tasks and processes.
  *
  * A task exits in its own time (task_exit, by the worker that owns it): first what needs the
- *guest's memory (robust futexes, clear_child_tid), then it lets go of memory, files and so on, and
- *then it leaves the process under tasks_lock. The last one to leave makes the process a zombie: its
- * children go to the next reaper, orphaned stopped jobs are told, the parent hears of it. A zombie
- * keeps its leader (and so the id) until it is waited for, or until it turns out that nobody will
- * wait: then it is reaped on the spot.
+ * guest's memory (robust futexes, clear_child_tid), then it lets go of memory, files and so on, and
+ * then it leaves the process under tasks_lock. The last one to leave makes the process a zombie:
+ * its children go to the next reaper, orphaned stopped jobs are told, the parent hears of it. A
+ * zombie keeps its leader (and so the id) until it is waited for, or until it turns out that nobody
+ * will wait: then it is reaped on the spot.
  *
  *	live threads  --last one exits-->  zombie  --wait4, or the parent ignores SIGCHLD-->  gone
  *

@@ -20,8 +20,8 @@
  * out, and waits until vfork_release. That wait is ended by nothing but the death of the parent.
  *
  * What may share what: threads share all. CLONE_VM without CLONE_THREAD (posix_spawn, vfork, and
- *the odd library) is a process of its own whose memory is the parent's. CLONE_SIGHAND goes only
- *with CLONE_THREAD.
+ * the odd library) is a process of its own whose memory is the parent's. CLONE_SIGHAND goes only
+ * with CLONE_THREAD.
  */
 #include "sentry/kernel/fork.h"
 #include "sentry/kernel/answers.h"

@@ -7,7 +7,7 @@
  * address space and the address, and whether the caller said PRIVATE: as in Linux, those that did
  * and those that didn't do not meet. Where the platform has private ones made by the host
  * (kernel.host_futex) there are none here. A waiter of several words (futex_waitv)
- *has an entry for each.
+ * has an entry for each.
  *
  * Linux reads the word under the bucket's lock. Here reading takes a host call, so no lock is held;
  * the order takes its place: enqueue first, read then.

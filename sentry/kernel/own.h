@@ -10,10 +10,10 @@
  *	own_arrived	at the event: they say what the thread has
  *
  * A sender of a signal sets own_ask_locked first, then looks at masks. Until then the thread's
- *calls that change the mask don't come here; from then on they do, and look at all that is pending.
- *So a signal is found by its sender or by the thread (platform/stub/local.c draws it). An event
- *whose mask hasn't been taken over yet, while a sender looks at the task, is found by own_arrived,
- *which looks again if the mask differs.
+ * calls that change the mask don't come here; from then on they do, and look at all that is
+ * pending. So a signal is found by its sender or by the thread (platform/stub/local.c draws it). An
+ * event whose mask hasn't been taken over yet, while a sender looks at the task, is found by
+ * own_arrived, which looks again if the mask differs.
  *
  * All of it is the guest's word, and means nothing to anybody else.
  */

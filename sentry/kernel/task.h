@@ -4,14 +4,14 @@
  *
  * A task is plain data: there is no host thread and no stack behind it. While guest code runs, the
  * platform's thread is all there is. When the guest calls, a worker runs the call's handler from
- *the table:
+ * the table:
  *
  *	int64_t sys_x(struct task *t, const struct sysargs *a)
  *
  * which returns a result, a negative errno, or one of the SYS_* verdicts below. A handler that must
  * wait adds the task to wait queues and returns SYS_BLOCKED (task_block.h); when it is woken the
- *same handler runs again from the start, with the progress that it left in t->call. Handlers never
- *block on a guest, and hold no lock across a host call that may block.
+ * same handler runs again from the start, with the progress that it left in t->call. Handlers never
+ * block on a guest, and hold no lock across a host call that may block.
  *
  * Life of a task, `state` (one atomic word, with the flag TASK_WOKEN beside the value):
  *
@@ -22,7 +22,7 @@
  *
  * Whoever moved a task to HANDLER owns it (fields marked [t]) until it moves it on. A wake-up of a
  * task in HANDLER sets TASK_WOKEN; the owner, who leaves HANDLER by compare-and-swap, sees it and
- *looks again. So a signal or wake-up is never lost:
+ * looks again. So a signal or wake-up is never lost:
  *
  *	owner (worker)				waker
  *	finds no signal pending

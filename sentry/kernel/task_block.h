@@ -9,13 +9,14 @@
  *		if (ret != -EAGAIN)
  *			return ret;
  *		task_wait_add(t, &obj->wq, ABI_POLLIN, file);
- *		ret = try_it();				// again: it may have become ready in
- *between if (ret != -EAGAIN) return ret;			// the waits are cleared by the
- *worker return task_block(t, -ERESTARTSYS);
+ *		ret = try_it();		// again: it may have become ready in between
+ *		if (ret != -EAGAIN)
+ *			return ret;	// the waits are cleared by the worker
+ *		return task_block(t, -ERESTARTSYS);
  *	}
  *
  * The worker clears all waits (and the timer) whenever a handler returns anything but SYS_BLOCKED,
- *and before it runs a handler again.
+ * and before it runs a handler again.
  */
 #ifndef SENTRY_KERNEL_TASK_BLOCK_H
 #define SENTRY_KERNEL_TASK_BLOCK_H

@@ -4,14 +4,14 @@
  * reply.
  *
  * One worker at a time has the *lead*: it alone waits in platform_next. It handles what it gets
- *itself, with the lead in hand: guests that call in turn are answered without any thread being
- *woken. A handler that is about to make a host call that may take long says so (worker_going_long),
- *and only then another worker is woken to lead.
+ * itself, with the lead in hand: guests that call in turn are answered without any thread being
+ * woken. A handler that is about to make a host call that may take long says so
+ * (worker_going_long), and only then another worker is woken to lead.
  *
  * Tasks that a handler woke sit on the run queue. The worker runs them after its own call, before
- *it waits again, for the same reason: a wake-up of another host thread costs more than the call.
- *Threads that don't serve the queue by themselves (the platform's reaper) wake an idle worker
- *instead.
+ * it waits again, for the same reason: a wake-up of another host thread costs more than the call.
+ * Threads that don't serve the queue by themselves (the platform's reaper) wake an idle worker
+ * instead.
  *
  *	idle -> leading -> handling -> (leading)
  *	  ^                  |  worker_going_long

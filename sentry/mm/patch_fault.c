@@ -4,10 +4,11 @@
  *
  *	SIGILL behind the beginning of a rewritten window: the thread wants to go on with an
  *		instruction that is in the trampoline now. It is sent there; or, if no instruction
- *of the window begins at that place, the original text comes back. SIGSEGV by a read of text that
- *may be read: patched text is execute-only. The original comes back. any fault at an instruction in
- *a trampoline: the guest is told of it where the instruction was. If the trampoline is not there
- *any more, the thread just goes on in the text.
+ *		of the window begins at that place, the original text comes back.
+ *	SIGSEGV by a read of text that may be read: patched text is execute-only. The original
+ *		comes back.
+ *	any fault at an instruction in a trampoline: the guest is told of it where the instruction
+ *		was. If the trampoline is not there any more, the thread just goes on in the text.
  *
  * The original text may be back already, or be on its way, when a fault comes that happened before
  * (another thread was quicker). Such a thread is sent on at the same place: if it faults there

@@ -6,15 +6,15 @@
  *
  * The page that is executed is a copy, as with files; the guest's own page isn't touched. It is
  * moved behind the trampolines, to the place `park`, and comes back with all that belongs to it
- *when the guest is about to do anything to it: nothing that is the host's affair (copy on write,
- *huge pages, accounting, fork) has to be imitated.
+ * when the guest is about to do anything to it: nothing that is the host's affair (copy on write,
+ * huge pages, accounting, fork) has to be imitated.
  *
  *	patched:	mmap trampolines; mremap page -> park; mmap copy -> page
  *	original:	mremap park -> page
  *
  * The second is one step for other threads, as an mmap is (patch_map.c). Within the first there is
- *a moment when nothing is mapped at the page: a thread that executes or reads it then faults and is
- * sent on at the same place (patch_fault.c), and what the sentry reads it reads from the copy. A
+ * a moment when nothing is mapped at the page: a thread that executes or reads it then faults and
+ * is sent on at the same place (patch_fault.c), and what the sentry reads it reads from the copy. A
  * window lies within one page, so that the move of one page is all of it.
  *
  * What may be patched: private anonymous memory that is readable and executable now, and not
@@ -22,8 +22,9 @@
  * which is refused to others, while one is under way, and puts the page back first:
  *
  *	mprotect, mremap, MAP_FIXED, madvise	the page comes back; what was seen there is
- *forgotten munmap					it goes, with the page at park a read of it
- *the page comes back and stays, until it is changed
+ *						forgotten
+ *	munmap					it goes, with the page at park
+ *	a read of it				the page comes back and stays, until it is changed
  *	fork					the child has both pages and the sentry's notes
  *
  * Memory that can be written and executed at once isn't patched: a store would have to be let
@@ -31,10 +32,10 @@
  * that keep the two apart do that), nor a file's, beyond what its cache of patched text does.
  *
  * A guest that changes its code, under running threads, finds them in the old trampolines. They
- *stay as and where they are (state STALE) until the memory is unmapped, and a thread that leaves
- *one goes on behind the call, just as if the change had been made while it was there. When the page
- *is hot again the entry is made anew from what was there before; each time it takes twice the
- *calls.
+ * stay as and where they are (state STALE) until the memory is unmapped, and a thread that leaves
+ * one goes on behind the call, just as if the change had been made while it was there. When the
+ * page is hot again the entry is made anew from what was there before; each time it takes twice the
+ * calls.
  */
 #include <errno.h>
 #include <string.h>

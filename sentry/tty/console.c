@@ -7,8 +7,8 @@
  *	host master <--> host slave (raw) <--> ldisc <--> guest programs
  *
  * Input is read by the event thread, as long as the line discipline has room: interest is armed
- *even when no guest reads, since ^C must work then too. Output is written at once by whoever
- *produced it, and the event thread carries on when the host was full.
+ * even when no guest reads, since ^C must work then too. Output is written at once by whoever
+ * produced it, and the event thread carries on when the host was full.
  *
  * Both directions run under tty.lock, so bytes can't overtake each other; the host calls never
  * block.

@@ -10,7 +10,7 @@
  *	 n    t    the same, but gives what it has t after the last byte
  *
  * A read that has to wait is run again when input comes or read_timer says that a VTIME is over;
- *all it keeps between two runs is when it began.
+ * all it keeps between two runs is when it began.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -16,9 +16,9 @@
  * Deadlock. Before a POSIX lock waits, a record "owner waits for owner" is entered under
  * vfs.posix_lock, and the chain of such records is followed from the one waited for; if it comes
  * back to the waiter, EDEADLK. A record lives in the call's data, so it goes with the call,
- *whatever way that ends; one that is out of date for the moment between a wake-up and the next try
- *can only be seen by somebody who would wait for the same owner. As on Linux OFD locks aren't
- *checked.
+ * whatever way that ends; one that is out of date for the moment between a wake-up and the next try
+ * can only be seen by somebody who would wait for the same owner. As on Linux OFD locks aren't
+ * checked.
  */
 #include "sentry/vfs/locks.h"
 

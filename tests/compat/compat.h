@@ -14,7 +14,7 @@
  *
  * Each test runs in a process of its own, in an empty directory of its own, with a watchdog. It
  * passes by returning. The checks print what they wanted, what they got and where, and end the
- *test.
+ * test.
  *
  * Output, for tests/compat/run: a line "pass NAME", "fail NAME" or "skip NAME: why" for each test.
  * The program is linked statically and needs nothing from its root file system but /tmp.

@@ -21,7 +21,7 @@
  *
  * Only for trees that aren't shared, where what was true stays true until this sentry changes it:
  * a change of a name drops its node. A file with several names can change behind its node's back,
- *by another name, so such nodes aren't used.
+ * by another name, so such nodes aren't used.
  *
  * All functions are called with the directory's inode.lock held, but for gofer_ahead_listed.
  */

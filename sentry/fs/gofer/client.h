@@ -13,7 +13,7 @@
  *	rpc_end(rpc);
  *
  * rpc_begin waits for a free connection, rpc_end gives it back; a thread has one at a time. The
- *lead is passed when the reply takes long. No lock of the client is held in between.
+ * lead is passed when the reply takes long. No lock of the client is held in between.
  *
  * The gofer is not trusted more than a guest: every reply is checked before it is used, and one
  * that the protocol doesn't allow breaks the client for good: all connections hang up, every

@@ -2,6 +2,7 @@
 /* tmpfs: content as pages and as a memfd, directories, limits, attributes, seals. */
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "abi/mman.h"
@@ -197,6 +198,31 @@ static void the_size_limit_holds(void **state)
 	assert_int_equal(vfs_unlink(T, ABI_AT_FDCWD, "f"), 0);
 	assert_int_equal(fake_write(g, block, sizeof(block)), 65536);
 	file_put(g);
+}
+
+static void the_size_limit_holds_for_fallocate(void **state)
+{
+	const int64_t most = 1536 << 10, half = 768 << 10;
+	struct file *a = fake_open(T, "a", ABI_O_CREAT | ABI_O_RDWR);
+	struct file *b = fake_open(T, "b", ABI_O_CREAT | ABI_O_RDWR);
+	struct stat st;
+	int fd;
+
+	(void)state;
+	assert_int_equal(a->ops->fallocate(a, 0, 0, most), 0);
+	/* What is there already needs no room. */
+	assert_int_equal(a->ops->fallocate(a, 0, 0, most), 0);
+	fd = b->ops->mmap_fd(b, ABI_PROT_READ, ABI_MAP_PRIVATE);
+	assert_true(fd >= 0);
+	assert_int_equal(b->ops->fallocate(b, 0, 0, half), -ENOSPC);
+	assert_int_equal(fstat(fd, &st), 0);
+	assert_int_equal(st.st_blocks, 0);
+	assert_int_equal(b->ops->fallocate(b, 0, half, half / 2), 0);
+	assert_int_equal(b->ops->fallocate(b, 0, half / 2, half), -ENOSPC);
+	assert_int_equal(vfs_truncate(T, a->inode, 0), 0);
+	assert_int_equal(b->ops->fallocate(b, 0, half / 2, half), 0);
+	file_put(a);
+	file_put(b);
 }
 
 static void the_inode_limit_holds(void **state)
@@ -471,6 +497,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(content_in_a_memfd, setup, teardown),
 	    cmocka_unit_test_setup_teardown(holes, setup, teardown),
 	    cmocka_unit_test_setup_teardown(the_size_limit_holds, setup, teardown),
+	    cmocka_unit_test_setup_teardown(the_size_limit_holds_for_fallocate, setup, teardown),
 	    cmocka_unit_test_setup_teardown(the_inode_limit_holds, setup, teardown),
 	    cmocka_unit_test_setup_teardown(listing_while_names_go, setup, teardown),
 	    cmocka_unit_test_setup_teardown(link_counts, setup, teardown),

@@ -491,12 +491,46 @@ static int heap_allocate(struct inode *i, uint64_t from, uint64_t to)
 	return 0;
 }
 
+/*
+ * The pages between `from` and `to` that the memfd doesn't hold. Those that fallocate made and
+ * nobody wrote look like holes to the host too.
+ */
+static uint64_t hole_pages(int fd, uint64_t from, uint64_t to)
+{
+	uint64_t holes = 0;
+
+	from -= from % TMPFS_PAGE;
+	while (from < to) {
+		int64_t hole = lseek(fd, (off_t)from, SEEK_HOLE);
+		uint64_t start = hole < 0 ? from : (uint64_t)hole, end;
+		int64_t data;
+
+		if (start >= to)
+			break;
+		data = lseek(fd, (off_t)start, SEEK_DATA);
+		end = data < 0 ? to : MIN((uint64_t)data, to);
+		holes += pages_for(end - start);
+		from = MAX(end, start + 1);
+	}
+	return holes;
+}
+
+/* At most so many pages come to be when these bytes are allocated. */
+static uint64_t pages_missing(struct inode *i, uint64_t from, uint64_t size)
+{
+	const struct tmpfs_content *c = content_of(i);
+	uint64_t all = pages_for(MAX(i->size, from + size));
+
+	return MIN(all - MIN(all, c->charged), hole_pages(c->fd, from, from + size));
+}
+
 static int host_fallocate(struct inode *i, int mode, int64_t offset, int64_t size)
 {
 	struct tmpfs_sb *s = tmpfs_s(i->sb);
-
+	/* What the host gave it wouldn't take back, so room for it comes first. */
 	if (!(mode & ABI_FALLOC_FL_PUNCH_HOLE) && s->page_max &&
-	    pages_for((uint64_t)size) > s->page_max)
+	    atomic_load(&s->page_count) + pages_missing(i, (uint64_t)offset, (uint64_t)size) >
+		s->page_max)
 		return -ENOSPC;
 	/* The numbers of the modes are the host's. */
 	if (fallocate(content_of(i)->fd, mode, offset, size))

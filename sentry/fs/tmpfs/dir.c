@@ -208,10 +208,10 @@ static int dir_readdir(struct file *f, struct dir_emit *e)
 
 static int64_t dir_seek(struct file *f, int64_t offset, int whence)
 {
-	if (whence == ABI_SEEK_CUR)
-		offset += f->pos;
-	else if (whence != ABI_SEEK_SET)
+	if (whence != ABI_SEEK_CUR && whence != ABI_SEEK_SET)
 		return -EINVAL;
+	if (whence == ABI_SEEK_CUR && __builtin_add_overflow(offset, f->pos, &offset))
+		return -EOVERFLOW;
 	if (offset < 0)
 		return -EINVAL;
 	f->pos = offset;

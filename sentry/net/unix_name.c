@@ -335,6 +335,18 @@ static int claim_peer(struct unix_sock *me, struct unix_sock *end)
 	return err;
 }
 
+/* Ends a connection that didn't come about; who shares `me` may have sent something already. */
+static void refuse(struct unix_sock *me, struct unix_sock *end)
+{
+	mutex_lock(&end->lock);
+	end->peer = NULL;
+	mutex_unlock(&end->lock);
+	unix_sock_put(me); /* of end->peer */
+	unix_sock_close(end, false);
+	unix_sock_put(end); /* of me->peer */
+	unix_sock_put(end);
+}
+
 static int connect_stream(struct task *t, struct unix_sock *me, struct unix_sock *listener)
 {
 	struct unix_sock *end = unix_sock_new(me->table, me->type);
@@ -354,12 +366,8 @@ static int connect_stream(struct task *t, struct unix_sock *me, struct unix_sock
 	else
 		me->peer_cred = cred;
 	mutex_unlock(&me->lock);
-	if (err) {
-		unix_sock_put(end->peer);
-		end->peer = NULL;
-		unix_sock_put(end); /* of me->peer */
-		unix_sock_put(end);
-	}
+	if (err)
+		refuse(me, end);
 	return err;
 }
 

@@ -83,8 +83,10 @@ int gofer_getattr(struct inode *i)
 	hf = gofer_kept_file(g);
 	if (!hf) {
 		err = call_getattr(g, &attr);
-		if (err)
+		if (err) {
+			atomic_store(&g->stale, true);
 			return err;
+		}
 	}
 	inode_lock(i);
 	err = hf ? apply_fstat_locked(i, hf->fd) : 0;

@@ -463,6 +463,30 @@ TEST(fallocate_grows)
 	FAILS(fallocate(fd, 0, 0, 0), EINVAL);
 }
 
+TEST(fallocate_moves_content)
+{
+	char block[4096], c;
+	struct stat st;
+	int fd = OK(open("f", O_RDWR | O_CREAT, 0644));
+
+	for (int i = 0; i < 4; i++) {
+		memset(block, 'a' + i, sizeof(block));
+		EQ(write(fd, block, sizeof(block)), sizeof(block));
+	}
+	if (fallocate(fd, FALLOC_FL_COLLAPSE_RANGE, 4096, 4096) < 0)
+		SKIP("the file system can't");
+	OK(fstat(fd, &st));
+	EQ(st.st_size, 3 * 4096);
+	EQ(lseek(fd, 0, SEEK_END), 3 * 4096);
+	EQ(pread(fd, &c, 1, 4096), 1);
+	EQ(c, 'c');
+	OK(fallocate(fd, FALLOC_FL_INSERT_RANGE, 0, 8192));
+	OK(fstat(fd, &st));
+	EQ(st.st_size, 5 * 4096);
+	EQ(pread(fd, &c, 1, 8192), 1);
+	EQ(c, 'a');
+}
+
 TEST(sendfile_copies)
 {
 	char buf[8];

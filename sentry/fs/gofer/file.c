@@ -525,7 +525,8 @@ static int file_fallocate(struct file *f, int mode, int64_t offset, int64_t size
 	worker_going_long();
 	if (fallocate(gofer_file(f)->hf->fd, mode, offset, size))
 		return -errno;
-	if (!(mode & FALLOC_FL_KEEP_SIZE))
+	/* The modes that move content tell the size with the next getattr. */
+	if (!(mode & ~FALLOC_FL_ZERO_RANGE))
 		grow_to(f->inode, (uint64_t)(offset + size));
 	atomic_store(&gofer_inode(f->inode)->stale, true);
 	return 0;

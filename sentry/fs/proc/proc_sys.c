@@ -203,7 +203,7 @@ static const struct synth_entry fs_rows[] = {
     FIXED("pipe-user-pages-hard", "0"),
     FIXED("pipe-user-pages-soft", "16384"),
     FIXED("protected_fifos", "0"),
-    FIXED("protected_hardlinks", "0"),
+    FIXED("protected_hardlinks", "1"),
     FIXED("protected_regular", "0"),
     FIXED("protected_symlinks", "0"),
     FIXED("suid_dumpable", "0"),

@@ -7,7 +7,10 @@
 #include "base/mem.h"
 #include "platform/internal.h"
 
-/* One window that goes back fits into the reply's head, with what it holds if that is little. */
+/*
+ * One window that goes back fits into the reply's head, with what it holds if that is little. The
+ * windows stay until the next request: a reply may have to be written again.
+ */
 static void encode_backs(struct platform_thread *t, struct channel_result *res)
 {
 	struct channel_writeback *backs = t->ch->rep.backs;
@@ -32,11 +35,9 @@ static void encode_backs(struct platform_thread *t, struct channel_result *res)
 		memcpy(res->data, t->small, res->back.size);
 		res->back.offset = 0;
 		res->flags |= REPLY_INLINE;
-		t->small_of = NULL;
 	}
 	small_spill(t);
 	res->back_count = count;
-	t->window_count = 0;
 }
 
 /* Where data of MEMOP_WRITE can go: behind the windows that are written back. */

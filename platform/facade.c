@@ -60,6 +60,7 @@ PLAIN(platform_answers_set);
 PLAIN(platform_own_set);
 PLAIN(platform_own_get);
 PLAIN(platform_own_ask);
+PLAIN(platform_own_ask_memory);
 PLAIN(platform_kick);
 PLAIN(platform_kill);
 PLAIN(platform_kill_soon);
@@ -680,6 +681,12 @@ void platform_own_ask(struct platform_thread *t, bool ask)
 {
 	known("platform_own_ask", t);
 	plain_platform_own_ask(t, ask);
+}
+
+void platform_own_ask_memory(struct platform_thread *t, bool ask)
+{
+	known("platform_own_ask_memory", t);
+	plain_platform_own_ask_memory(t, ask);
 }
 
 void platform_kick(struct platform_thread *t)

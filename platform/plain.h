@@ -21,6 +21,7 @@
 #define platform_own_set	plain_platform_own_set
 #define platform_own_get	plain_platform_own_get
 #define platform_own_ask	plain_platform_own_ask
+#define platform_own_ask_memory plain_platform_own_ask_memory
 #define platform_kick		plain_platform_kick
 #define platform_kill		plain_platform_kill
 #define platform_kill_soon	plain_platform_kill_soon

@@ -567,6 +567,12 @@ void platform_own_ask(struct platform_thread *t, bool ask)
 		atomic_store(&t->ch->own.ask, ask);
 }
 
+void platform_own_ask_memory(struct platform_thread *t, bool ask)
+{
+	if (platform_own_state(t->p))
+		atomic_store(&t->ch->own.ask_memory, ask);
+}
+
 void platform_answers_set(struct platform_thread *t, const uint64_t *values, uint32_t valid)
 {
 	if (!t->p->backend->stub_calls || (t->p->without & FEATURE_BIT(ANSWERS)))

@@ -240,7 +240,8 @@ struct platform_answer_call {
 /*
  * What a guest thread keeps by itself where platform_own_state says so. Its stub makes these calls
  * without the sentry: rt_sigprocmask, rt_sigreturn (if nothing but the mask changes),
- * set_robust_list, set_tid_address (if gettid is answered). All values are ones that the guest may
+ * set_robust_list, set_tid_address (if gettid is answered), and madvise with MADV_DONTNEED and
+ * MADV_FREE, which is the host's. All values are ones that the guest may
  * choose freely; a guest that writes others fools itself.
  */
 struct platform_own {
@@ -416,6 +417,11 @@ void platform_own_get(struct platform_thread *t, struct platform_own *ret_own);
  * about to call with.
  */
 void platform_own_ask(struct platform_thread *t, bool ask);
+/*
+ * Whether the sentry wants to hear of advice that memory isn't needed (MADV_DONTNEED, MADV_FREE),
+ * which the host otherwise takes from the thread itself. Any thread of the sentry.
+ */
+void platform_own_ask_memory(struct platform_thread *t, bool ask);
 
 /*
  * Asks a thread to stop with PEV_KICKED soon. A kick is never lost: given to a STOPPED thread, or

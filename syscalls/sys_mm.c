@@ -9,6 +9,7 @@
 #include "base/compiler.h"
 #include "base/mem.h"
 #include "sentry/kernel/cred.h"
+#include "sentry/kernel/own.h"
 #include "sentry/kernel/task.h"
 #include "sentry/mm/mm.h"
 #include "sentry/mm/usermem.h"
@@ -33,6 +34,8 @@ int64_t sys_mmap(struct task *t, const struct sysargs *a)
 		if (!args.file)
 			return -EBADF;
 	}
+	if (args.flags & ABI_MAP_LOCKED)
+		own_memory_locked(t->kernel);
 	ret = mm_mmap(t, &args);
 	if (args.file)
 		file_put(args.file);
@@ -96,6 +99,7 @@ int64_t sys_mincore(struct task *t, const struct sysargs *a)
 
 int64_t sys_mlock(struct task *t, const struct sysargs *a)
 {
+	own_memory_locked(t->kernel);
 	return mm_mlock(t, a->arg[0], a->arg[1], true);
 }
 
@@ -103,6 +107,7 @@ int64_t sys_mlock2(struct task *t, const struct sysargs *a)
 {
 	if (abi_int(a->arg[2]) & ~ABI_MLOCK_ONFAULT)
 		return -EINVAL;
+	own_memory_locked(t->kernel);
 	return mm_mlock(t, a->arg[0], a->arg[1], true);
 }
 
@@ -118,6 +123,7 @@ int64_t sys_mlockall(struct task *t, const struct sysargs *a)
 	if (!flags || flags == ABI_MCL_ONFAULT ||
 	    flags & ~(uint32_t)(ABI_MCL_CURRENT | ABI_MCL_FUTURE | ABI_MCL_ONFAULT))
 		return -EINVAL;
+	own_memory_locked(t->kernel);
 	return mm_mlockall(t, flags);
 }
 

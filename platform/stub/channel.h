@@ -180,6 +180,7 @@ struct channel_own {
 	uint64_t altstack_sp, altstack_size;
 	int32_t altstack_flags;
 	_Atomic uint32_t ask;
+	_Atomic uint32_t ask_memory;
 };
 
 struct channel {

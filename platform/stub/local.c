@@ -22,6 +22,7 @@
 #include <sys/syscall.h>
 
 #include "abi/futex.h"
+#include "abi/mman.h"
 #include "platform/stub/stub.h"
 
 #define ARCH_SET_GS_ 0x1001
@@ -30,6 +31,7 @@
 #define ARCH_GET_GS_ 0x1004
 #define STUB_EPERM   (-1)
 #define STUB_ENOSYS  (-38)
+#define PAGE	     4096ul
 
 static void set_gs_base(uint64_t base)
 {
@@ -190,6 +192,22 @@ static bool set_tid_address(struct channel *ch, struct platform_regs *r)
 	return true;
 }
 
+/*
+ * What isn't needed any more the host takes from whoever has it: the tree of areas knows nothing of
+ * pages. Only that locked memory is needed by definition (EINVAL) is the sentry's to know.
+ */
+static bool give_back_memory(const struct channel *ch, struct platform_regs *r)
+{
+	uint64_t start = r->rdi, size = (r->rsi + PAGE - 1) & ~(PAGE - 1);
+
+	if (((uint32_t)r->rdx != ABI_MADV_DONTNEED && (uint32_t)r->rdx != ABI_MADV_FREE) ||
+	    atomic_load(&ch->own.ask_memory) || start & (PAGE - 1) || !size || size < r->rsi ||
+	    start >= PLATFORM_GUEST_MAX || size > PLATFORM_GUEST_MAX - start)
+		return false;
+	r->rax = (uint64_t)stub_syscall(SYS_madvise, start, size, (uint32_t)r->rdx);
+	return true;
+}
+
 static bool own_call(struct channel *ch, struct platform_regs *r)
 {
 	switch (r->rax) {
@@ -199,6 +217,8 @@ static bool own_call(struct channel *ch, struct platform_regs *r)
 		return set_robust_list(ch, r);
 	case SYS_set_tid_address:
 		return set_tid_address(ch, r);
+	case SYS_madvise:
+		return give_back_memory(ch, r);
 	default:
 		if (r->rax != stub_boot.absent_call || !r->rax)
 			return false;

@@ -53,6 +53,7 @@ struct kernel {
 	bool strace, strict;		   /* [I] */
 	bool host_futex;		   /* [I] platform_host_futex */
 	bool own_state;			   /* [I] platform_own_state */
+	atomic_bool memory_locked;	   /* somebody has used mlock or its like */
 	const struct syscall_trace *trace; /* [I] NULL: off */
 
 	struct mutex tasks_lock;   /* RANK_TASKS: everything marked [T] */

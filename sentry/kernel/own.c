@@ -70,6 +70,7 @@ void own_publish(struct task *t)
 		t->own_pt = t->pt;
 		atomic_store(&t->own_asked, false);
 		platform_own_ask(t->pt, false);
+		platform_own_ask_memory(t->pt, atomic_load(&t->kernel->memory_locked));
 		signal_recalc_locked(t);
 	}
 	mutex_unlock(&t->tg->siglock);
@@ -101,4 +102,22 @@ void own_ask_locked(struct task *t, bool ask)
 		return;
 	atomic_store(&t->own_asked, ask);
 	platform_own_ask(t->pt, ask);
+}
+
+void own_memory_locked(struct kernel *k)
+{
+	struct task *t;
+	int64_t tid;
+
+	if (!k->own_state || atomic_load(&k->memory_locked))
+		return;
+	mutex_lock(&k->tasks_lock);
+	atomic_store(&k->memory_locked, true); /* who is told later finds this */
+	idmap_for_each (&k->tids, tid, t) {
+		mutex_lock(&t->tg->siglock);
+		if (is_told(t))
+			platform_own_ask_memory(t->pt, true);
+		mutex_unlock(&t->tg->siglock);
+	}
+	mutex_unlock(&k->tasks_lock);
 }

@@ -23,6 +23,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct kernel;
 struct task;
 
 /* By who handles the task's event: before anything else, and before each reply. */
@@ -33,5 +34,8 @@ void own_publish(struct task *t);
 uint64_t own_blocked_locked(struct task *t);
 uint64_t own_robust_list_locked(struct task *t);
 void own_ask_locked(struct task *t, bool ask);
+
+/* Memory is about to be locked: from now on the sentry hears of MADV_DONTNEED. Takes tasks_lock. */
+void own_memory_locked(struct kernel *k);
 
 #endif

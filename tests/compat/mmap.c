@@ -492,3 +492,30 @@ TEST(fork_among_threads)
 	for (int i = 0; i < 2; i++)
 		EQ(pthread_join(threads[i], NULL), 0);
 }
+
+static void *advise(void *p)
+{
+	FAILS(madvise(p, PAGE, MADV_DONTNEED), EINVAL);
+	FAILS(madvise(p, PAGE, MADV_FREE), EINVAL);
+	return p;
+}
+
+TEST(locked_memory_is_needed)
+{
+	char *p = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	pthread_t thread;
+
+	CHECK(p != MAP_FAILED);
+	*p = 1;
+	OK(madvise(p, PAGE, MADV_DONTNEED));
+	EQ(*p, 0);
+	*p = 1;
+	OK(mlock(p, PAGE));
+	advise(p);
+	EQ(pthread_create(&thread, NULL, advise, p), 0);
+	EQ(pthread_join(thread, NULL), 0);
+	EQ(*p, 1);
+	OK(munlock(p, PAGE));
+	OK(madvise(p, PAGE, MADV_DONTNEED));
+	EQ(*p, 0);
+}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Children of a clone between its order and their first word to the sentry. */
+/* Moments between two steps of a thread: see each test. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "platform/backend.h"
 #include "platform/internal.h"
 #include "tests/unit/guest/minisentry.h"
 
@@ -94,11 +95,34 @@ static void has_the_id_of_one_that_died_early(void **state)
 	assert_int_equal(mini.result, 0);
 }
 
+/*
+ * The sentry comes for the next event, and just then the last one's thread is answered and calls
+ * again: that request is nobody's yet and must stay one.
+ */
+static void answered_when_looked_at(void **state)
+{
+	struct guest *g = mini_spawn(&mini, P_SPIN, 0, 0);
+
+	(void)state;
+	if (!mini.p->backend->unanswered) {
+		mini_run_and_kill(&mini, 1);
+		return;
+	}
+	while (g->program >= 0)
+		mini_step(&mini);
+	assert_int_equal(g->pt->state, THREAD_RUNNING);
+	atomic_store(&g->pt->ch->state, CHANNEL_REQUEST);
+	mini.p->backend->unanswered(g->pt);
+	assert_int_equal(atomic_load(&g->pt->ch->state), CHANNEL_REQUEST);
+	mini_run_and_kill(&mini, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(killed_before_its_clone, setup, teardown),
 	    cmocka_unit_test_setup_teardown(has_the_id_of_one_that_died_early, setup, teardown),
+	    cmocka_unit_test_setup_teardown(answered_when_looked_at, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

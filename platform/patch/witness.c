@@ -186,11 +186,14 @@ static void begin_page(const struct patch_text *t, const struct patch *former, u
 	p->by_tramp = xcalloc(SITES_MAX, sizeof(*p->by_tramp));
 	if (!former)
 		return;
-	memcpy(p->area, former->area, p->area_size);
 	memcpy(p->sites, former->sites, former->site_count * sizeof(*p->sites));
 	p->site_count = former->site_count;
-	for (uint32_t i = 0; i < p->site_count; i++)
-		p->sites[i].off = true;
+	for (uint32_t i = 0; i < p->site_count; i++) {
+		struct patch_site *s = &p->sites[i];
+
+		s->off = true;
+		memcpy(p->area + s->tramp, former->area + s->tramp, s->tramp_size);
+	}
 }
 
 /* The site of an earlier patch with this window. False: another's window is in the way. */

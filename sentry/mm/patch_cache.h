@@ -100,7 +100,8 @@ struct patch_map {
 	uint64_t offset;	 /* of start in it */
 	enum patch_map_state state;
 	bool by_switch;	     /* OFF only because patching is switched off */
-	struct task *maker;  /* borrowed, never followed: who ordered the mapping ... */
+	struct task *maker;  /* borrowed, never followed: who ordered the mapping, or, of anonymous
+				text that is ON, another in its place ... */
 	uint64_t maker_call; /* ... by which call */
 };
 

@@ -355,21 +355,18 @@ static int unmapping_map(struct task *t, struct patch_map *m, uint64_t start, ui
 
 /*
  * Other memory takes the place of anonymous text, under threads that may run on in it: they may be
- * in the trampolines, which therefore stay. Of the guest's own page nothing is left.
+ * in the trampolines, which therefore stay. The guest's own page stays where it is, too, until the
+ * place is used again: if the operation fails the text is patched as before (mm_patches_undo).
  */
-static int replacing_page(struct task *t, struct patch_map *m)
+static void replacing_page(struct task *t, struct patch_map *m)
 {
-	const struct memop op = {.type = MEMOP_MUNMAP, .addr = m->park, .size = m->end - m->start};
-	int err = 0;
-
 	if (m->state == PATCH_MAP_ON) {
-		err = task_add_memop(t, &op);
-		if (!err)
-			begin_change(t);
+		begin_change(t);
+		m->maker = t;
+		m->maker_call = atomic_load(&t->call_count);
 	}
-	if (!err && m->state != PATCH_MAP_RETIRED)
+	if (m->state != PATCH_MAP_RETIRED)
 		set_state(t->mm, m, PATCH_MAP_STALE);
-	return err;
 }
 
 int mm_patches_replacing(struct task *t, uint64_t start, uint64_t end)
@@ -380,7 +377,7 @@ int mm_patches_replacing(struct task *t, uint64_t start, uint64_t end)
 		struct patch_map *m = &t->mm->patches.maps[i];
 
 		if (m->park && m->start >= start && m->end <= end && m->state != PATCH_MAP_GONE)
-			err = replacing_page(t, m);
+			replacing_page(t, m);
 		else
 			err = unmapping_map(t, m, start, end);
 	}
@@ -421,9 +418,12 @@ void mm_patches_undo(struct task *t)
 	struct mm *mm = t->mm;
 	uint64_t call = atomic_load(&t->call_count);
 
-	for (uint32_t i = 0; i < mm->patches.count; i++)
-		if (mm->patches.maps[i].maker == t && mm->patches.maps[i].maker_call == call)
-			set_state(mm, &mm->patches.maps[i], PATCH_MAP_GONE);
+	for (uint32_t i = 0; i < mm->patches.count; i++) {
+		struct patch_map *m = &mm->patches.maps[i];
+
+		if (m->maker == t && m->maker_call == call)
+			set_state(mm, m, m->park ? PATCH_MAP_ON : PATCH_MAP_GONE);
+	}
 }
 
 /* ---- patched text ---- */

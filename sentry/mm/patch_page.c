@@ -125,6 +125,9 @@ static bool look(struct task *t, uint64_t va)
 		return atomic_load(&c->mode) == PATCH_MODE_CHURN;
 	if (m && m->state == PATCH_MAP_OFF && !m->by_switch)
 		return false;
+	if (t->event.type != PEV_CALL || t->event.call.fast)
+		return false; /* not a syscall that was executed there, with a number that is known
+			       */
 	s = seen_at(&mm->patches, va);
 	if (s->refused)
 		return false;

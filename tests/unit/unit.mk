@@ -31,6 +31,7 @@ UNIT_loader := $(PATCH_MM_SRCS) sentry/mm/mm.c sentry/mm/vma.c sentry/mm/area.c 
 UNIT_timer := sentry/kernel/timer.c
 UNIT_usermem := sentry/mm/usermem.c
 UNIT_mm := $(PATCH_MM_SRCS) sentry/mm/mm.c sentry/mm/vma.c sentry/mm/area.c sentry/mm/map.c sentry/mm/change.c
+UNIT_patch_mm := $(UNIT_mm) sentry/mm/patch_heat.c sentry/mm/patch_page.c sentry/mm/patch_fault.c
 UNIT_ldisc := sentry/tty/ldisc.c sentry/tty/ldisc_out.c
 UNIT_LIBS_ldisc := -lutil
 UNIT_config := runsc/config.c runsc/config_linux.c runsc/json.c runsc/error.c

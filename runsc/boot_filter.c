@@ -132,8 +132,11 @@ static const struct rule rules[] = {
     ANY(prlimit64, "pthread_attr, descriptor limit"),
     ANY(getcpu, "guest getcpu"),
     ANY(fstatfs, "guest statfs of files"),
-    ANY(sendfile, "file to file without a copy in user space"),
-    ANY(copy_file_range, "the same"),
+    ANY(copy_file_range, "file to file without a copy in user space"),
+    IF1(fadvise64, "a guest's advice that a range will be needed: readahead",
+	SCMP_A3_32(SCMP_CMP_EQ, POSIX_FADV_WILLNEED)),
+    IF1(fadvise64, "or that it won't be needed again",
+	SCMP_A3_32(SCMP_CMP_EQ, POSIX_FADV_DONTNEED)),
 };
 
 /* The ptrace platform only: it drives stub processes, its children, and nothing else is there. */

@@ -575,34 +575,47 @@ int64_t sys_sync(struct task *t, const struct sysargs *a)
 	return 0;
 }
 
-/* Advice about a page cache that is the host's: checked and taken note of, which is all it asks. */
-static int64_t advice(struct task *t, int fd, int max)
+/*
+ * Advice about a page cache that is the host's. What is said about a range is handed on; what is
+ * said about a descriptor (SEQUENTIAL, RANDOM, NOREUSE) isn't: the host's is shared by all who have
+ * the file open.
+ */
+static int64_t advise(struct file *f, int64_t offset, int64_t size, int advice)
 {
-	struct file *f = fd_get_io(t, fd);
-	int64_t ret = 0;
-
-	if (!f)
-		return -EBADF;
 	if (f->ops->no_seek)
-		ret = -ESPIPE;
-	else if (max < 0)
-		ret = -EINVAL;
-	file_put(f);
-	return ret;
+		return -ESPIPE;
+	if (size < 0 || advice < 0 || advice > ABI_POSIX_FADV_NOREUSE)
+		return -EINVAL;
+	if (f->ops->advise && offset >= 0 &&
+	    (advice == ABI_POSIX_FADV_WILLNEED || advice == ABI_POSIX_FADV_DONTNEED))
+		f->ops->advise(f, offset, size, advice);
+	return 0;
 }
 
 int64_t sys_fadvise64(struct task *t, const struct sysargs *a)
 {
-	bool known = (uint32_t)a->arg[3] <= ABI_POSIX_FADV_NOREUSE && (int64_t)a->arg[2] >= 0;
+	struct file *f = fd_get_io(t, abi_int(a->arg[0]));
+	int64_t ret;
 
-	return advice(t, abi_int(a->arg[0]), known ? 0 : -1);
+	if (!f)
+		return -EBADF;
+	ret = advise(f, (int64_t)a->arg[1], (int64_t)a->arg[2], abi_int(a->arg[3]));
+	file_put(f);
+	return ret;
 }
 
 int64_t sys_readahead(struct task *t, const struct sysargs *a)
 {
-	int64_t ret = advice(t, abi_int(a->arg[0]), 0);
+	struct file *f = fd_get_io(t, abi_int(a->arg[0]));
+	int64_t ret = -EBADF, size = (int64_t)a->arg[2];
 
-	return ret == -ESPIPE ? -EINVAL : ret;
+	if (f && file_readable(f))
+		ret = ABI_S_ISREG(f->inode->mode) ? 0 : -EINVAL;
+	/* To fadvise a size of 0 is all of the file. */
+	if (!ret && size)
+		ret = advise(f, (int64_t)a->arg[1], size, ABI_POSIX_FADV_WILLNEED);
+	file_put(f);
+	return ret;
 }
 
 /* ---- size ---- */

@@ -176,6 +176,8 @@ struct file_ops {
 	int (*mmap_fd)(struct file *f, uint32_t prot, uint32_t flags);
 	int (*fsync)(struct file *f, bool data_only);
 	int (*fallocate)(struct file *f, int mode, int64_t offset, int64_t size);
+	/* ABI_POSIX_FADV_WILLNEED or DONTNEED on a range; size 0: to the end. A hint. */
+	void (*advise)(struct file *f, int64_t offset, int64_t size, int advice);
 	int (*flush)(struct file *f, struct task *t); /* each close(2) */
 	void (*release)(struct file *f);	      /* the last reference is gone */
 	void (*show_fdinfo)(struct file *f, struct strbuf *out);

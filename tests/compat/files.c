@@ -587,3 +587,29 @@ TEST(large_reads_of_a_file_that_is_cut)
 	EQ(pread(fd, buf, SIZE, 0), SIZE);
 	MEM_EQ(buf, xs, SIZE);
 }
+
+TEST(advice)
+{
+	static char buf[300000], got[300000];
+	int fd = OK(open("f", O_RDWR | O_CREAT, 0600)), p[2];
+
+	memset(buf, 'a', sizeof(buf));
+	EQ(write(fd, buf, sizeof(buf)), (ssize_t)sizeof(buf));
+	for (int advice = POSIX_FADV_NORMAL; advice <= POSIX_FADV_NOREUSE; advice++)
+		for (int i = 0; i < 2; i++) {
+			EQ(posix_fadvise(fd, i * 4096, i * 100000, advice), 0);
+			EQ(pread(fd, got, sizeof(got), 0), (ssize_t)sizeof(got));
+			MEM_EQ(got, buf, sizeof(buf));
+		}
+	EQ(posix_fadvise(fd, 0, 0, 6), EINVAL);
+	EQ(posix_fadvise(fd, 0, -1, POSIX_FADV_WILLNEED), EINVAL);
+	EQ(posix_fadvise(-1, 0, 0, POSIX_FADV_WILLNEED), EBADF);
+	OK(readahead(fd, 0, 100000));
+	OK(readahead(fd, 1 << 30, 0));
+	FAILS(readahead(fd, 0, -1), EINVAL);
+	FAILS(readahead(OK(open("f", O_WRONLY)), 0, 1), EBADF);
+	FAILS(readahead(OK(open(".", O_RDONLY)), 0, 1), EINVAL);
+	OK(pipe(p));
+	EQ(posix_fadvise(p[0], 0, 0, POSIX_FADV_WILLNEED), ESPIPE);
+	FAILS(readahead(p[0], 0, 1), EINVAL);
+}

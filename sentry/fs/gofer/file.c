@@ -532,6 +532,18 @@ static int file_fallocate(struct file *f, int mode, int64_t offset, int64_t size
 	return 0;
 }
 
+/* What we map stays in memory whatever the host is told. */
+static void file_advise(struct file *f, int64_t offset, int64_t size, int advice)
+{
+	bool needed = advice == ABI_POSIX_FADV_WILLNEED;
+
+	if (!needed)
+		filemap_drop(gofer_inode(f->inode));
+	worker_going_long();
+	posix_fadvise(gofer_file(f)->hf->fd, offset, size,
+		      needed ? POSIX_FADV_WILLNEED : POSIX_FADV_DONTNEED);
+}
+
 /* A shared tree's descriptors aren't kept: its files may be deleted by others. */
 static void drop_unused(struct gofer_inode *g)
 {
@@ -569,6 +581,7 @@ static const struct file_ops file_ops = {
     .mmap_fd = file_mmap_fd,
     .fsync = file_fsync,
     .fallocate = file_fallocate,
+    .advise = file_advise,
     .release = file_release,
 };
 

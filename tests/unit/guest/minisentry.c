@@ -175,6 +175,14 @@ static struct guest *guest_new(struct mini *m, struct guest *parent)
 	return g;
 }
 
+/* From now on those who kick and kill everybody may see it: not before the platform has made it. */
+static void guest_has_thread(struct guest *g, struct platform_thread *pt)
+{
+	pthread_mutex_lock(&lock);
+	g->pt = pt;
+	pthread_mutex_unlock(&lock);
+}
+
 static void guest_drop(struct mini *m, struct guest *g)
 {
 	pthread_mutex_lock(&lock);
@@ -187,14 +195,16 @@ static void guest_drop(struct mini *m, struct guest *g)
 struct guest *mini_spawn(struct mini *m, long program, long arg, long arg2)
 {
 	struct guest *g = guest_new(m, NULL);
+	struct platform_thread *pt;
 	int err;
 
 	g->program = program;
 	g->arg = arg;
 	g->arg2 = arg2;
-	err = platform_mm_new(m->p, g, &g->pt);
+	err = platform_mm_new(m->p, g, &pt);
 	if (err < 0)
 		panic("platform_mm_new: %s", strerror(-err));
+	guest_has_thread(g, pt);
 	return g;
 }
 
@@ -295,13 +305,15 @@ static void do_clone(struct mini *m, struct guest *g, enum platform_clone kind, 
 	struct guest *child = guest_new(m, g);
 	struct platform_reply r = {
 	    .set_ret = true, .order = PORD_CLONE, .report = kind == PCLONE_VFORK};
-	int err = platform_clone_prepare(g->pt, kind, child, &child->pt);
+	struct platform_thread *pt;
+	int err = platform_clone_prepare(g->pt, kind, child, &pt);
 
 	if (err < 0) {
 		guest_drop(m, child);
 		reply_ret(g, err);
 		return;
 	}
+	guest_has_thread(child, pt);
 	child->handler = g->handler;
 	child->restorer = g->restorer;
 	child->program = -1;

@@ -279,8 +279,8 @@ static int serve(struct boot *b, const struct control_request *r, const void *pa
 }
 
 /*
- * The state directory's mode (0700, its owner's) is what keeps others away: in the sandbox's user
- * namespace the host's root and every other unmapped id look alike.
+ * The socket's mode (0600, its owner's, set before it listens) is what keeps others away: in the
+ * sandbox's user namespace the host's root and every other unmapped id look alike.
  */
 static bool peer_allowed(struct boot *b, int fd)
 {

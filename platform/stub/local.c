@@ -194,17 +194,30 @@ static bool set_tid_address(struct channel *ch, struct platform_regs *r)
 
 /*
  * What isn't needed any more the host takes from whoever has it: the tree of areas knows nothing of
- * pages. Only that locked memory is needed by definition (EINVAL) is the sentry's to know.
+ * pages. Only that locked memory is needed by definition (EINVAL) is the sentry's to know, and where
+ * other pages are in the place of the guest's (sentry/mm/patch_page.c):
+ *
+ *	here					another thread's reply
+ *	not asked
+ *						asked from now on
+ *						the page's content is copied,
+ *						the copy takes its place
+ *	madvise: of the copy
+ *	asked: to the sentry, which brings the page back first
  */
 static bool give_back_memory(const struct channel *ch, struct platform_regs *r)
 {
 	uint64_t start = r->rdi, size = (r->rsi + PAGE - 1) & ~(PAGE - 1);
+	long result;
 
 	if (((uint32_t)r->rdx != ABI_MADV_DONTNEED && (uint32_t)r->rdx != ABI_MADV_FREE) ||
 	    atomic_load(&ch->own.ask_memory) || start & (PAGE - 1) || !size || size < r->rsi ||
 	    start >= PLATFORM_GUEST_MAX || size > PLATFORM_GUEST_MAX - start)
 		return false;
-	r->rax = (uint64_t)stub_syscall(SYS_madvise, start, size, (uint32_t)r->rdx);
+	result = stub_syscall(SYS_madvise, start, size, (uint32_t)r->rdx);
+	if (atomic_load(&ch->own.ask_memory))
+		return false; /* since when? The sentry does it again. */
+	r->rax = (uint64_t)result;
 	return true;
 }
 

@@ -35,7 +35,8 @@ uint64_t own_blocked_locked(struct task *t);
 uint64_t own_robust_list_locked(struct task *t);
 void own_ask_locked(struct task *t, bool ask);
 
-/* Memory is about to be locked: from now on the sentry hears of MADV_DONTNEED. Takes tasks_lock. */
+/* Memory is about to be locked, or a page of text to be replaced by a patched copy: from now on the
+ * sentry hears of MADV_DONTNEED. Takes tasks_lock. */
 void own_memory_locked(struct kernel *k);
 
 #endif

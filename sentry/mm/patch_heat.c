@@ -14,6 +14,7 @@
 #include "base/feature.h"
 #include "base/mem.h"
 #include "sentry/kernel/kernel.h"
+#include "sentry/kernel/own.h"
 #include "sentry/kernel/signal.h"
 #include "sentry/kernel/stats.h"
 #include "sentry/kernel/task.h"
@@ -223,6 +224,8 @@ static void exchange(struct task *t)
 	if (patched && mode_of(t->kernel->patches) == PATCH_MODE_CHURN) {
 		put_back(t);
 	} else if (!f || fd >= 0) {
+		if (!f)
+			own_memory_locked(t->kernel);
 		mutex_lock(&t->mm->lock);
 		if (f)
 			mm_patches_exchange(t, va, f, fd);

@@ -24,6 +24,7 @@
  *	mprotect, mremap, MAP_FIXED, madvise	the page comes back; what was seen there is
  *						forgotten
  *	munmap					it goes, with the page at park
+ *	advice given to the host by the stub	not from then on (own_memory_locked)
  *	a read of it				the page comes back and stays, until it is changed
  *	fork					the child has both pages and the sentry's notes
  *

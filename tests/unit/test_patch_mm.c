@@ -17,6 +17,7 @@
 #include "sentry/kernel/cred.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/lockorder.h"
+#include "sentry/kernel/own.h"
 #include "sentry/kernel/signal.h"
 #include "sentry/kernel/task.h"
 #include "sentry/kernel/task_block.h"
@@ -196,6 +197,11 @@ uint32_t mount_flags(const struct mount *m)
 uint64_t time_realtime_ns(void)
 {
 	return 0;
+}
+
+void own_memory_locked(struct kernel *k)
+{
+	(void)k;
 }
 
 void worker_going_long(void)

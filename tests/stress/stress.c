@@ -334,18 +334,93 @@ static void idle(long n)
 		pause();
 }
 
+/* ---- bursts, each in a process of its own, after which the sentry is to be as small as before ---- */
+
+/* Names that weren't known, directories with many entries, path walks. */
+static void burst_of_names(void)
+{
+	char path[64];
+	struct stat st;
+
+	for (int d = 0; d < 40; d++) {
+		snprintf(path, sizeof(path), "/names%d", d);
+		if (mkdir(path, 0700) < 0 && errno != EEXIST)
+			fail(path);
+		for (int i = 0; i < 200; i++) {
+			snprintf(path, sizeof(path), "/names%d/file%d", d, i);
+			close(open(path, O_WRONLY | O_CREAT, 0600));
+			if (stat(path, &st) < 0)
+				fail(path);
+		}
+	}
+}
+
+static void burst_of_threads(void)
+{
+	threads(500);
+}
+
+static void burst_of_data(void)
+{
+	static char block[1 << 20];
+	int fd = open("/tmp/data", O_RDWR | O_CREAT, 0600);
+
+	memset(block, 'x', sizeof(block));
+	for (int i = 0; i < 64; i++)
+		if (write(fd, block, sizeof(block)) != (ssize_t)sizeof(block))
+			fail("/tmp/data");
+	unlink("/tmp/data");
+}
+
+static void burst_of_processes(void)
+{
+	processes(200);
+}
+
+/* For each line of standard input a burst; says "idle" before the first and after each. */
+static void bursts(long n)
+{
+	static void (*const burst[])(void) = {burst_of_names, burst_of_threads, burst_of_data,
+					      burst_of_processes};
+	char line[16];
+
+	(void)n;
+	for (unsigned i = 0;; i++) {
+		pid_t pid;
+
+		if (write(1, "idle\n", 5) != 5 || read(0, line, sizeof(line)) <= 0)
+			return;
+		pid = fork();
+		if (pid < 0)
+			fail("fork");
+		if (!pid) {
+			burst[i % (sizeof(burst) / sizeof(burst[0]))]();
+			_exit(0);
+		}
+		expect(pid, 0);
+	}
+}
+
 static const struct {
 	const char *name;
 	void (*run)(long);
 	long count;
 } cases[] = {
-    {"forkexec", fork_exec, 10000},   {"processes", processes, 200},
-    {"threads", threads, 500},	      {"forkbomb", fork_bomb, 1000},
-    {"read", calls_read, 100000},     {"write", calls_write, 100000},
-    {"stat", calls_stat, 100000},     {"getdents", calls_getdents, 100000},
-    {"signals", signal_storm, 10000}, {"idle", idle, 0},
-    {"storm", storm, 100000},	      {"windows", common_calls, 1000},
-    {"rewrites", rewrites, 5000},     {"million", rewrites, 1000000},
+    {"forkexec", fork_exec, 10000},
+    {"processes", processes, 200},
+    {"threads", threads, 500},
+    {"forkbomb", fork_bomb, 1000},
+    {"read", calls_read, 100000},
+    {"write", calls_write, 100000},
+    {"stat", calls_stat, 100000},
+    {"getdents", calls_getdents, 100000},
+    {"signals", signal_storm, 10000},
+    {"idle", idle, 0},
+    {"storm", storm, 100000},
+    {"windows", common_calls, 1000},
+    {"memory", bursts, 0},
+    {"rewrites", rewrites, 5000},
+    {"million", rewrites, 1000000},
 };
 
 int main(int argc, char **argv)

@@ -28,9 +28,6 @@ void mutex_init(struct mutex *m, int rank)
 {
 	atomic_init(&m->word, 0);
 	m->rank = rank;
-#ifdef DEBUG
-	m->held = false;
-#endif
 }
 
 void mutex_destroy(struct mutex *m)
@@ -91,7 +88,6 @@ static void note_taken(struct mutex *m)
 	check(held_count < array_count(held));
 	held[held_count++] = m;
 	m->owner = pthread_self();
-	m->held = true;
 }
 
 static void check_order(const struct mutex *m, bool same_rank_ok)
@@ -140,13 +136,15 @@ void mutex_unlock(struct mutex *m)
 	for (; i < held_count; i++)
 		held[i - 1] = held[i];
 	held_count--;
-	m->held = false;
 	mutex_word_give(m);
 }
 
 bool mutex_held_by_me(const struct mutex *m)
 {
-	return m->held && pthread_equal(m->owner, pthread_self());
+	for (unsigned i = 0; i < held_count; i++)
+		if (held[i] == m)
+			return true;
+	return false;
 }
 
 #endif

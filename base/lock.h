@@ -35,8 +35,7 @@ struct mutex {
 	atomic_uint word;
 	int rank;
 #ifdef DEBUG
-	pthread_t owner;
-	bool held;
+	pthread_t owner; /* the last; for who looks with a debugger */
 #endif
 };
 

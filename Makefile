@@ -110,9 +110,9 @@ check-all: check ## the whole matrix of hosts, then all again in a debug build (
 	@$(MAKE) --no-print-directory MODE=debug check
 	@$(MAKE) --no-print-directory MODE=asan check
 
-.PHONY: tests-built $(SUITES:%=check-%)
+.PHONY: tests-built $(SUITES:%=check-%) check-terminal
 tests-built: $(UNIT_TESTS:%=$(O)/tests/unit/%) $(COMPAT_PROGRAMS)
-$(SUITES:%=check-%): check-%: all tests-built rootfs ## one suite: check-compat, check-oci, ...
+$(SUITES:%=check-%) check-terminal: check-%: all tests-built rootfs ## one suite: check-compat, check-oci, ...
 	@MAKE='$(MAKE) O=$(O) CC=$(CC)' MODE=$(MODE) O=$(abspath $(O)) CACHE=$(abspath $(CACHE)) tools/check $*
 
 BENCH := MODE=$(MODE) O=$(abspath $(O)) CACHE=$(abspath $(CACHE)) tests/bench/run

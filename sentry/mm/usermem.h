@@ -67,10 +67,9 @@ struct uio_segment {
 };
 
 struct uio {
-	struct task *task; /* NULL: kernel buffer */
-	char *kernel;	   /* with task NULL */
-	struct task
-	    *writer; /* with task NULL: who writes it, for limits and set-id bits; or NULL */
+	struct task *task;	/* NULL: kernel buffer */
+	char *kernel;		/* with task NULL */
+	struct task *writer;	/* with task NULL: for limits and set-id bits; or NULL */
 	struct uio_segment one; /* of the common case; segments points at it */
 	struct uio_segment *segments;
 	uint32_t segment_count, index;

@@ -225,32 +225,36 @@ int pgrp_setsid(struct task *t)
 	return ret;
 }
 
+/* The group of a process or thread (0: the caller's), or NULL. */
+static const struct process_group *group_of_locked(struct task *t, int32_t pid)
+{
+	const struct task *other = t;
+
+	if (pid)
+		other = pid > 0 ? idmap_get(&t->kernel->tids, (uint32_t)pid) : NULL;
+	return other ? other->tg->pgrp : NULL;
+}
+
 int pgrp_getpgid(struct task *t, int32_t pid)
 {
-	struct thread_group *tg;
-	struct task *other;
-	int ret = -ESRCH;
+	const struct process_group *pg;
+	int ret;
 
 	mutex_lock(&t->kernel->tasks_lock);
-	other = pid > 0 ? idmap_get(&t->kernel->tids, (uint32_t)pid) : pid ? NULL : t;
-	tg = other ? other->tg : NULL;
-	if (tg && tg->pgrp)
-		ret = tg->pgrp->pgid;
+	pg = group_of_locked(t, pid);
+	ret = pg ? pg->pgid : -ESRCH;
 	mutex_unlock(&t->kernel->tasks_lock);
 	return ret;
 }
 
 int pgrp_getsid(struct task *t, int32_t pid)
 {
-	struct thread_group *tg;
-	struct task *other;
-	int ret = -ESRCH;
+	const struct process_group *pg;
+	int ret;
 
 	mutex_lock(&t->kernel->tasks_lock);
-	other = pid > 0 ? idmap_get(&t->kernel->tids, (uint32_t)pid) : pid ? NULL : t;
-	tg = other ? other->tg : NULL;
-	if (tg && tg->pgrp)
-		ret = tg->pgrp->session->sid;
+	pg = group_of_locked(t, pid);
+	ret = pg ? pg->session->sid : -ESRCH;
 	mutex_unlock(&t->kernel->tasks_lock);
 	return ret;
 }

@@ -50,9 +50,9 @@
 #include "sentry/kernel/task.h"
 #include "sentry/mm/mm_internal.h"
 
-#define SITE_HOT     256u		  /* calls from a site that make it worth while */
-#define RENEWALS_MAX 10u		  /* doublings of that */
-#define MAPS_MAX     (PATCH_MAPS_MAX / 2) /* the rest is for files */
+#define SITE_HOT     256u  /* calls from a site that make it worth while */
+#define RENEWALS_MAX 10u   /* doublings of that */
+#define PAGES_MAX    16u   /* one reply must hold what puts them all back, and the guest's change */
 #define BEFORE	     14u   /* bytes from which an instruction can reach into the next */
 #define AREAS_SPARE  4096u /* of the host's that the guest's may not use up */
 #define WINDOW_MIN   5u
@@ -229,11 +229,20 @@ static bool find_place(struct task *t, struct patch_map *m)
 	return false;
 }
 
+static bool is_full(const struct mm_patches *ps)
+{
+	uint32_t pages = 0;
+
+	for (uint32_t i = 0; i < ps->count; i++)
+		pages += ps->maps[i].park != 0;
+	return pages >= PAGES_MAX || ps->count >= PATCH_MAPS_MAX;
+}
+
 static bool install_new(struct task *t, const struct vm_area *a, uint64_t page)
 {
 	struct patch_map m = {.start = page, .end = page + PAGE_SIZE, .fd = -1};
 
-	if (t->mm->patches.count >= MAPS_MAX || !find_place(t, &m))
+	if (is_full(&t->mm->patches) || !find_place(t, &m))
 		return false;
 	m.pf = make(t, a, NULL, page, m.spread);
 	if (!m.pf)

@@ -147,7 +147,8 @@ static void copy_group(struct thread_group *tg, struct thread_group *from, uint6
 static void copy_task(struct task *child, struct task *t, const struct clone_params *p)
 {
 	memcpy(child->comm, t->comm, sizeof(child->comm));
-	child->cred = cred_get(t->cred);
+	/* A process has its own: whoever shows the same object is the process itself. */
+	child->cred = p->flags & ABI_CLONE_THREAD ? cred_get(t->cred) : cred_dup(t->cred);
 	child->blocked = t->restore_blocked ? t->saved_blocked : t->blocked;
 	child->timer_slack_ns = t->timer_slack_ns;
 	if (!(p->flags & ABI_CLONE_VM) || (p->flags & ABI_CLONE_VFORK))

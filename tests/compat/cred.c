@@ -233,6 +233,39 @@ TEST(cpu_limit)
 	EQ(WTERMSIG(status), SIGXCPU);
 }
 
+/* That it was forked from the one who asks doesn't matter, nor that both have the same ids. */
+TEST(not_dumpable_is_private)
+{
+	char path[64], word;
+	int ready[2], status;
+	pid_t pid;
+
+	need_root();
+	OK(setuid(1000));
+	OK(prctl(PR_SET_DUMPABLE, 1));
+	OK(pipe(ready));
+	pid = fork();
+	if (pid == 0) {
+		prctl(PR_SET_DUMPABLE, 0);
+		status = open("/proc/self/maps", O_RDONLY);
+		if (status < 0 || read(status, &word, 1) != 1 || write(ready[1], "x", 1) != 1)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	close(ready[1]);
+	EQ(read(ready[0], &word, 1), 1);
+	snprintf(path, sizeof(path), "/proc/%d/maps", pid);
+	FAILS(open(path, O_RDONLY), EACCES);
+	snprintf(path, sizeof(path), "/proc/%d/environ", pid);
+	FAILS(open(path, O_RDONLY), EACCES);
+	snprintf(path, sizeof(path), "/proc/%d/mem", pid);
+	FAILS(open(path, O_RDONLY), EACCES);
+	kill(pid, SIGKILL);
+	EQ(waitpid(pid, &status, 0), pid);
+	EQ(WTERMSIG(status), SIGKILL);
+}
+
 TEST(dumpable_and_names)
 {
 	OK(prctl(PR_SET_DUMPABLE, 0));

@@ -24,7 +24,7 @@ int proc_may_access(const struct cred *c, struct task *target)
 
 	mutex_lock(&target->kernel->tasks_lock);
 	theirs = target->cred;
-	/* The same credentials are the task itself, or one that it was forked from. */
+	/* The same object: a thread of that process (fork.c), or a file that it has opened. */
 	allowed = capable || c == theirs ||
 		  (theirs && same_user(c, theirs) && target->tg->dumpable &&
 		   !(theirs->cap_permitted & ~c->cap_effective));

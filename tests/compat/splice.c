@@ -181,13 +181,15 @@ TEST(timerfd_expires)
 
 TEST(timerfd_repeats)
 {
-	struct itimerspec its = {.it_interval = {0, 5000000}, .it_value = {0, 5000000}}, old;
+	struct itimerspec its = {.it_interval = {0, 5000000}, .it_value = {3600, 0}}, old;
 	int fd = OK(timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK));
 	struct pollfd p = {.fd = fd, .events = POLLIN};
 	uint64_t n, total = 0;
 
 	OK(timerfd_settime(fd, 0, &its, NULL));
 	FAILS(read(fd, &n, 8), EAGAIN);
+	its.it_value = its.it_interval;
+	OK(timerfd_settime(fd, 0, &its, NULL));
 	usleep(30000);
 	while (total < 8) {
 		EQ(poll(&p, 1, 5000), 1);

@@ -104,14 +104,15 @@ def impossible_limit(box):
 
 @test
 def systemd_form(box):
-    box.config["linux"]["cgroupsPath"] = f"cvisor-oci.slice:prefix:{box.id}"
+    outer = "cvisor" + box.id.removeprefix("oci-")
+    box.config["linux"]["cgroupsPath"] = f"{outer}-oci.slice:prefix:{box.id}"
     box.write()
     box.ok("create", "--bundle", box.bundle, box.id, flags=["--systemd-cgroup"])
     paths = cgroup_paths(f"prefix-{box.id}.scope")
-    check(paths and all("/cvisor.slice/cvisor-oci.slice/" in p for p in paths), f"cgroups {paths}")
+    check(paths and all(f"/{outer}.slice/{outer}-oci.slice/" in p for p in paths), f"cgroups {paths}")
     box.ok("delete", box.id)
     equal(cgroup_paths(f"prefix-{box.id}.scope"), [], "cgroups after delete")
-    for path in cgroup_paths("cvisor-oci.slice"):
+    for path in cgroup_paths(f"{outer}-oci.slice"):
         os.rmdir(path)
         os.rmdir(os.path.dirname(path))
     box.config["linux"]["cgroupsPath"] = "/plain/path"

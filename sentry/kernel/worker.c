@@ -513,7 +513,9 @@ static void handle_event(struct task *t)
 	int64_t ret = 0;
 
 	reply_reset(t);
-	own_arrived(t);
+	/* Who starts has done nothing yet; and exec may be about to write down who that is. */
+	if (t->event.type != PEV_STARTED)
+		own_arrived(t);
 	if (unlikely(t->exec))
 		exec_settle(t);
 	if (t->event.type != PEV_REPORT)

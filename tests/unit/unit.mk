@@ -76,6 +76,6 @@ bench-handlers: $(O)/tests/bench/handlers ## what the handlers cost by themselve
 
 .PHONY: unit
 unit: $(UNIT_TESTS:%=$(O)/tests/unit/%)
-	@for t in $(UNIT_TESTS); do timeout 60 $(O)/tests/unit/$$t || exit 1; done
+	@for t in $(UNIT_TESTS); do timeout 300 $(O)/tests/unit/$$t || exit 1; done
 
 -include $(UNIT_TESTS:%=$(O)/tests/unit/test_%.d)

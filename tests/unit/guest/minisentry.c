@@ -527,7 +527,7 @@ static void call(struct mini *m, struct guest *g, const struct platform_event *e
 		return reply_ret(g, g->answer && !strcmp(mini_platform, "ptrace") ? g->answer
 										  : -ENOSYS);
 	case 202: /* a futex wait of the host, ended by a kick */
-		m->interrupted_waits++;
+		atomic_fetch_add(&m->interrupted_waits, 1);
 		return platform_reply(g->pt, &(struct platform_reply){.restart = true});
 	case 96:
 		return reply_ret(g, 12345);

@@ -46,8 +46,9 @@ struct mini {
 	long result;		    /* first result of a process that isn't 0 */
 	uint32_t host_kills;	    /* deaths nobody asked for */
 	uint32_t deaths;
-	uint32_t interrupted_waits, sites_told;
-	atomic_uint kicks; /* PEV_KICKED of all guests */
+	uint32_t sites_told;
+	atomic_uint interrupted_waits; /* waits in the host that kicks ended */
+	atomic_uint kicks;	       /* PEV_KICKED of all guests */
 	bool broken;
 	bool killing; /* its time is over: who is being killed can be found dead at any step */
 };

@@ -593,9 +593,11 @@ TEST(open_memory_files_and_setuid)
 		if (target == 0) {
 			OK(dup2(from[1], 61));
 			OK(dup2(to[0], 62));
+			OK(write(61, "x", 1));
 			OK(read(62, buf, 1));
 			OK(execve("suid", STRINGS("suid"), env));
 		}
+		EQ(read(from[0], buf, 1), 1);
 		for (int i = 0; i < 3; i++) {
 			snprintf(path, sizeof(path), "/proc/%d/%s", target, names[i]);
 			fds[i] = OK(open(path, i == 2 ? O_RDWR : O_RDONLY));

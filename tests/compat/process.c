@@ -501,12 +501,11 @@ TEST(orphans_go_to_the_subreaper)
 	OK(pipe(fd));
 	child = OK(fork());
 	if (child == 0) {
+		child = getpid();
 		grandchild = fork();
 		if (grandchild == 0) {
-			while (getppid() == 0)
-				;
-			usleep(30000);
-			got = getppid();
+			while ((got = getppid()) == child)
+				usleep(1000);
 			(void)!write(fd[1], &got, sizeof(got));
 			_exit(12);
 		}

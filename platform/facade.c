@@ -742,6 +742,14 @@ static void memory_begins(const char *op, const struct platform_thread *t,
 	pthread_mutex_unlock(&lock);
 }
 
+static void memory_ends(const char *op, struct platform_thread *t, size_t n, size_t size)
+{
+	if (t)
+		unuse(t);
+	if (n > size)
+		broken(op, "more than was asked for");
+}
+
 size_t platform_read(struct platform_thread *t, struct platform_mm *mm, uint64_t va, void *buf,
 		     size_t size)
 {
@@ -749,10 +757,7 @@ size_t platform_read(struct platform_thread *t, struct platform_mm *mm, uint64_t
 
 	memory_begins("platform_read", t, mm);
 	n = plain_platform_read(t, mm, va, buf, size);
-	if (t)
-		unuse(t);
-	if (n > size)
-		broken("platform_read", "more than was asked for");
+	memory_ends("platform_read", t, n, size);
 	return n;
 }
 
@@ -763,10 +768,7 @@ size_t platform_write(struct platform_thread *t, struct platform_mm *mm, uint64_
 
 	memory_begins("platform_write", t, mm);
 	n = plain_platform_write(t, mm, va, buf, size);
-	if (t)
-		unuse(t);
-	if (n > size)
-		broken("platform_write", "more than was asked for");
+	memory_ends("platform_write", t, n, size);
 	return n;
 }
 

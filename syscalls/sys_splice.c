@@ -34,29 +34,15 @@ struct splice {
 	bool blocked_on_out; /* which side said -EAGAIN */
 };
 
-/* Reads a file into a fresh block. */
-static ssize_t block_from_file(struct file *in, int64_t *pos, size_t size, struct pipe_block *ret)
+/* Into a fresh block: what the file holds, or (tee) what the pipe does and keeps. */
+static ssize_t copy_to_block(struct splice *s, size_t size, struct pipe_block *ret)
 {
 	struct pipe_block b = {.data = xmalloc(size), .size = (uint32_t)size};
 	struct uio u;
 	ssize_t got;
 
 	uio_init_kernel(&u, b.data, size);
-	got = vfs_read(in, &u, pos);
-	if (got <= 0) {
-		free(b.data);
-		return got;
-	}
-	b.used = (uint32_t)got;
-	*ret = b;
-	return got;
-}
-
-static ssize_t block_from_tee(struct pipe *in, size_t size, struct pipe_block *ret)
-{
-	struct pipe_block b = {.data = xmalloc(size), .size = (uint32_t)size};
-	ssize_t got = pipe_peek(in, 0, b.data, size);
-
+	got = s->in_pipe ? pipe_peek(s->in_pipe, 0, b.data, size) : vfs_read(s->in, &u, s->in_pos);
 	if (got <= 0) {
 		free(b.data);
 		return got;
@@ -68,10 +54,8 @@ static ssize_t block_from_tee(struct pipe *in, size_t size, struct pipe_block *r
 
 static ssize_t take(struct splice *s, size_t size, struct pipe_block *ret)
 {
-	if (s->tee)
-		return block_from_tee(s->in_pipe, size, ret);
-	return s->in_pipe ? pipe_take(s->in_pipe, size, ret)
-			  : block_from_file(s->in, s->in_pos, size, ret);
+	return s->in_pipe && !s->tee ? pipe_take(s->in_pipe, size, ret)
+				     : copy_to_block(s, size, ret);
 }
 
 static int64_t give(struct pipe *out, struct pipe_block *b)

@@ -51,8 +51,7 @@ int fd_set_cloexec(struct task *t, int fd, bool cloexec);
  */
 int files_next(struct files *fs, int from, struct file **ret_file);
 
-/* How many descriptors the table has room for now, as Linux counts: 64, or more by powers of two.
- */
+/* Descriptors the table has room for, as Linux counts: 64, or more by powers of two. */
 uint32_t files_size(struct files *fs);
 
 struct fs_context *fs_context_new(const struct path *root, const struct path *cwd);

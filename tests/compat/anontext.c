@@ -6,6 +6,7 @@
  * the time.
  */
 #include "compat.h"
+#include "maps.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -365,21 +366,6 @@ TEST(writable_text)
 		p[1] = FCNTL;
 		heat(p);
 	}
-}
-
-static char *maps(void)
-{
-	static char buf[2][16384];
-	static int which;
-	char *to = buf[which++ % 2];
-	int fd = OK(open("/proc/self/maps", O_RDONLY));
-	ssize_t n, size = 0;
-
-	while ((n = read(fd, to + size, sizeof(buf[0]) - 1 - (size_t)size)) > 0)
-		size += n;
-	to[size] = 0;
-	close(fd);
-	return to;
 }
 
 TEST(maps_say_nothing)

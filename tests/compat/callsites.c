@@ -4,6 +4,7 @@
  * hot sites must not change. HOT is enough calls to make one hot (with --force=patch, one is).
  */
 #include "compat.h"
+#include "maps.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -245,21 +246,6 @@ TEST(text_as_a_buffer)
 	int status;
 	OK(wait(&status));
 	EQ(status, 0);
-}
-
-static char *maps(void)
-{
-	static char buf[2][16384];
-	static int which;
-	char *to = buf[which++ % 2];
-	int fd = OK(open("/proc/self/maps", O_RDONLY));
-	ssize_t n, size = 0;
-
-	while ((n = read(fd, to + size, sizeof(buf[0]) - 1 - (size_t)size)) > 0)
-		size += n;
-	to[size] = 0;
-	close(fd);
-	return to;
 }
 
 TEST(maps_say_nothing)

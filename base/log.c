@@ -2,6 +2,9 @@
 #include "base/log.h"
 
 #include <errno.h>
+#ifdef SANITIZER
+#include <sanitizer/common_interface_defs.h>
+#endif
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +27,9 @@ void log_setup(int fd, bool json, enum log_level max, const char *who)
 	sink.json = json;
 	sink.max = max;
 	sink.who = who;
+#ifdef SANITIZER
+	__sanitizer_set_report_fd((void *)(intptr_t)fd); /* 2 may be /dev/null */
+#endif
 }
 
 void log_set_channels(uint32_t channels)
@@ -70,6 +76,11 @@ static size_t put_text_string(char *out, size_t at, size_t size, const char *s)
 			out[at++] = (char)c;
 	}
 	return at;
+}
+
+void log_printable(char *out, size_t size, const char *s)
+{
+	out[put_text_string(out, 0, size, s)] = 0;
 }
 
 void log_writev(enum log_level level, const char *fmt, va_list ap)

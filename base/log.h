@@ -37,6 +37,9 @@ int log_fd(void);
 void log_write(enum log_level level, const char *fmt, ...) __printf(2, 3);
 void log_writev(enum log_level level, const char *fmt, va_list ap) __printf(2, 0);
 
+/* What a line of the log shows of s: control characters as \xNN. Cut to size - 1 bytes. */
+void log_printable(char *out, size_t size, const char *s);
+
 #define log_error(...) log_write(LOG_ERROR, __VA_ARGS__)
 #define log_warn(...)  log_write(LOG_WARN, __VA_ARGS__)
 #define log_info(...)                                                                              \

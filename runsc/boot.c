@@ -20,9 +20,6 @@
 #include "runsc/boot.h"
 
 #include <errno.h>
-#ifdef SANITIZER
-#include <sanitizer/common_interface_defs.h>
-#endif
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -228,7 +225,8 @@ static void gofer_ready(struct hostpoll *hp, uint32_t events)
 	if (!(events & (ABI_POLLHUP | ABI_POLLERR)))
 		return;
 	hostpoll_remove(w->boot->kernel, hp);
-	log_error("the gofer is gone: ending the sandbox");
+	if (!atomic_exchange(&w->boot->broken, true)) /* once for all its connections */
+		log_error("the gofer is gone: ending the sandbox");
 	kernel_exit(w->boot->kernel, SIGKILL);
 }
 
@@ -351,9 +349,6 @@ void sandbox_main(const struct sandbox_args *args)
 
 	log_setup(log_fd(), args->options->log_json, args->options->log_level, "sentry");
 	crash_handler_install();
-#ifdef SANITIZER
-	__sanitizer_set_report_fd((void *)(intptr_t)log_fd()); /* 2 is /dev/null */
-#endif
 	timeline_mark("boot begins");
 	make_platform(&b);
 	timeline_mark("platform, zygote");

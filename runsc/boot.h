@@ -41,7 +41,9 @@ struct boot {
 	struct platform *platform; /* NULL at the very end */
 	struct platform_callbacks callbacks;
 	struct platform_stats last_stats;
-	atomic_bool broken; /* the platform: nothing can be taken down in order any more */
+	/* The platform or the gofer is gone: tasks are left, and nothing can be taken down in
+	 * order. */
+	atomic_bool broken;
 	struct gofer_client *gofer;
 	struct path root;    /* of the container */
 	struct task *init;   /* loaded, not yet started; NULL once it runs */

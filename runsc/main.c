@@ -142,12 +142,15 @@ static struct error *read_options(const struct cli_args *a, struct runsc_options
 /* The error's one appearance: in the log; and when that is a file, on standard error too. */
 static int fail(const struct runsc_options *o, const struct command *c, struct error *e)
 {
+	char line[4096];
 	char *text = c && c->names_itself ? xasprintf("runsc %s failed: %s", c->name, e->message)
 					  : xstrdup(e->message);
 
 	log_error("%s", text);
-	if (o->log_path && o->log_fd >= 0)
-		dprintf(2, "%s\n", text);
+	if (o->log_path && o->log_fd >= 0) {
+		log_printable(line, sizeof(line), text);
+		dprintf(2, "%s\n", line);
+	}
 	free(text);
 	error_free(e);
 	return 1;

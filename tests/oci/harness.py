@@ -5,6 +5,7 @@ import contextlib
 import copy
 import json
 import os
+import re
 import select
 import shutil
 import signal
@@ -19,6 +20,8 @@ RUNSC = os.path.abspath(os.environ.get("RUNSC", "out/release/bin/runsc"))
 RUNSC_FLAGS = os.environ.get("RUNSC_FLAGS", "").split()
 CACHE = os.path.abspath(os.environ.get("CACHE", ".cache"))
 TIMEOUT = int(os.environ.get("OCI_TIMEOUT", 60))
+MODE = os.environ.get("MODE", "release")
+SANITIZER = MODE in ("asan", "tsan")  # whose sentry and gofer have no filter: the sanitizer makes calls of its own
 
 TESTS = []
 
@@ -139,6 +142,10 @@ def cgroup_paths(name):
     return found
 
 
+# What no log may say, whatever dies: an assertion of ours, an object left over, a sanitizer's report.
+FAULTS = re.compile(r".*(?:check failed|crashed by signal|leak: |Sanitizer|runtime error: ).*")
+
+
 class Box:
     """One test's directory: bundle, state root, ids, and the processes it started."""
 
@@ -161,6 +168,9 @@ class Box:
         subprocess.run(["cp", "-a", "--reflink=auto", Box.rootfs_template, self.rootfs], check=True)
         os.chmod(self.rootfs, 0o755)
         self.config = copy.deepcopy(BASE_CONFIG)
+        self.log = self.path("faults.log")
+        if MODE != "release":  # one that a test names itself counts instead
+            self.flags += ["--log", self.log]
 
     # -- the bundle
 
@@ -287,8 +297,23 @@ class Box:
                 found.append(int(entry))
         return found
 
+    def logged(self):
+        if not os.path.exists(self.log):
+            return ""
+        with open(self.log, errors="replace") as f:
+            return f.read()
+
+    def check_faults(self):
+        """Neither runsc nor sentry nor gofer has said that something is wrong with them."""
+        text = self.logged()
+        fault = FAULTS.search(text)
+        if fault and os.environ.get("KEEP"):
+            shutil.copy(self.log, os.path.join(os.environ["KEEP"], self.id + ".log"))
+        check(not fault, f"the log: {text[fault.start():][:4000] if fault else ''}")
+
     def check_clean(self):
         """Nothing of any container is left."""
+        self.check_faults()
         for pid in self.own_processes():
             wait_dead(pid, 5)
         equal(cgroup_paths(self.id), [], "cgroups left")

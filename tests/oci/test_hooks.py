@@ -128,7 +128,7 @@ def failing_poststop_is_a_warning(box):
     box.config["hooks"] = {"poststop": [shell("exit 2"), shell("true")]}
     box.create()
     r = box.ok("delete", box.id)
-    contains(r.err, "error running poststop hook #0", "the warning")
+    contains(r.err + box.logged(), "error running poststop hook #0", "the warning")
 
 
 @test

@@ -29,6 +29,14 @@ def kill(pid):
         pass
 
 
+def no_abort(log):
+    """Fail-stop is an end like others: nothing is checked that only holds when all tasks have ended."""
+    with open(log) as f:
+        text = f.read()
+    check("crashed" not in text and "panic" not in text and "leak" not in text, f"an abort: {text}")
+    return text
+
+
 def all_gone(box, sentry, gofer, stubs):
     for pid in [sentry, gofer] + stubs:
         wait_dead(pid)
@@ -57,6 +65,19 @@ def gofer(box):
 
 
 @test
+def gofer_under_debug(box):
+    """With --debug the sandbox is taken down in order, but only when its tasks have ended."""
+    log = box.path("log")
+    box.flags += ["--debug", "--log", log]
+    for text in (IDLE, BUSY):
+        pid, gofer_pid = started(box, text)
+        stubs = descendants_of(pid)
+        kill(gofer_pid)
+        all_gone(box, pid, gofer_pid, stubs)
+    equal(no_abort(log).count("the gofer is gone"), 2, "lines about the gofer")
+
+
+@test
 def stub_of_the_first_process(box):
     """As if the guest's process had been killed: the container ends when all stubs have."""
     for text in (IDLE, BUSY):
@@ -82,10 +103,7 @@ def every_stub_of_an_idle_container(box):
     for stub in sorted(descendants_of(box.state()["pid"])):  # the zygote first, then what could take its place
         kill(stub)
     status = p.wait(30)
-    with open(log) as f:
-        text = f.read()
-    equal(status, 137, f"status of run, whose log is {text!r},")
-    check("crashed" not in text and "panic" not in text, f"an abort: {text}")
+    equal(status, 137, f"status of run, whose log is {no_abort(log)!r},")
     box.check_clean()
 
 

@@ -140,6 +140,7 @@ struct platform_thread {
 	bool slot_fresh;	   /* [I] its slot has no stack yet */
 	bool channel_sent;	   /* [t] of a new process: it has been answered */
 	bool copying;		   /* [t] while STOPPED: notify/copy.c uses it, replies must wait */
+	bool to_lend;		   /* [t] notify/copy.c takes it as soon as it stops */
 	struct ordered ordered;	   /* [t] */
 	struct lost_reply *lost;   /* [t] a reply that could not be handed over */
 	bool watched;		   /* [L] notify/poll.c: its channel is polled */

@@ -2,7 +2,9 @@
 /*
  * Guest memory where the host forbids process_vm_readv and /proc/PID/mem (Yama, seccomp profiles,
  * LSMs): a thread that waits for a reply does the copying, piece by piece through its channel. It
- * is any thread of the address space that waits; the one whose call is being served, if it can.
+ * is any thread of the address space that waits; the one whose call is being served, if it can. If
+ * none waits, one that runs is kicked, and is ours as soon as it stops (to_lend): before anybody
+ * who gets its event can have replied.
  *
  *	sentry					stub
  *						waits in a bell
@@ -43,10 +45,12 @@
 #include <unistd.h>
 
 #include "base/guard.h"
+#include "platform/backend.h"
 #include "platform/notify/notify.h"
 
-#define SLICE_MS   2
-#define SLICES_MAX 5000 /* not by the clock: we may be frozen along with the guest */
+#define SLICE_MS    2
+#define SLICES_MAX  5000 /* not by the clock: we may be frozen along with the guest */
+#define LENDERS_MAX 64	 /* that are asked in turn: each may end meanwhile */
 
 /* ---- until the thread rings ---- */
 
@@ -157,6 +161,85 @@ static struct platform_thread *borrow_any(struct platform_mm *mm)
 	return NULL;
 }
 
+void notify_lend_locked(struct platform_thread *t)
+{
+	t->to_lend = false;
+	t->copying = true;
+	refcount_get(&t->refs);
+	atomic_store(&notify_of(t->p)->lender, t);
+	notify_has_copied(t->p);
+}
+
+static bool ask_to_lend(struct platform_thread *t)
+{
+	bool lives;
+
+	mutex_lock(&t->lock);
+	lives = t->state == THREAD_RUNNING || t->state == THREAD_STOPPED;
+	t->to_lend = lives;
+	mutex_unlock(&t->lock);
+	return lives;
+}
+
+/* Kicks one that runs, which is returned with a reference; or NULL. */
+static struct platform_thread *kick_lender(struct platform_mm *mm)
+{
+	struct platform_thread *t;
+	struct host_process *process;
+
+	mutex_lock(&mm->p->lock);
+	list_for_each (process, &mm->processes, mm_link)
+		list_for_each (t, &process->threads, process_link)
+			if (!process->dead && ask_to_lend(t)) {
+				refcount_get(&t->refs);
+				mm->p->backend->kick_locked(t);
+				mutex_unlock(&mm->p->lock);
+				return t;
+			}
+	mutex_unlock(&mm->p->lock);
+	return NULL;
+}
+
+/* Until it has stopped, or never will. */
+static void await_lender(struct platform_thread *t)
+{
+	struct notify *n = notify_of(t->p);
+	bool disobeys;
+
+	for (int i = 0; i < SLICES_MAX && atomic_load(&t->state) != THREAD_DEAD; i++) {
+		uint32_t seen = atomic_load(&n->copy_bells);
+
+		if (atomic_load(&n->lender))
+			break;
+		receive_meanwhile(t->p, seen);
+	}
+	mutex_lock(&t->lock);
+	disobeys = t->to_lend && t->state != THREAD_DEAD;
+	t->to_lend = false;
+	mutex_unlock(&t->lock);
+	if (disobeys) {
+		log_debug(LOGC_PLATFORM, "stub thread %d killed: it doesn't stop", t->tid);
+		platform_kill(t);
+	}
+}
+
+/* One that runs, made to stop, with a reference; or NULL. */
+static struct platform_thread *borrow_running(struct platform_mm *mm)
+{
+	struct notify *n = notify_of(mm->p);
+	struct platform_thread *asked, *lender = NULL;
+
+	for (int i = 0; i < LENDERS_MAX && !lender; i++) {
+		asked = kick_lender(mm);
+		if (!asked)
+			break;
+		await_lender(asked);
+		lender = atomic_exchange(&n->lender, NULL);
+		platform_thread_unref(asked);
+	}
+	return lender;
+}
+
 /* What was replied meanwhile, by who owns the thread, is done now. */
 static void give_back(struct platform_thread *t)
 {
@@ -220,6 +303,8 @@ ssize_t notify_copy(struct platform_thread *t, struct platform_mm *mm, uint64_t 
 	mutex_lock(&n->copy_lock);
 	if (!t || !borrow(t)) {
 		other = borrow_any(mm);
+		if (!other)
+			other = borrow_running(mm);
 		t = other;
 	}
 	while (t && done < size) {

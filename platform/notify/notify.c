@@ -496,6 +496,8 @@ static void take_locked(struct platform_thread *t, struct platform_event *ev, bo
 {
 	t->state = THREAD_STOPPED;
 	t->hello = false;
+	if (unlikely(t->to_lend))
+		notify_lend_locked(t);
 	ev->thread = t;
 	ev->cookie = t->cookie;
 	*ret_ok = request_decode(t, ev) && event_follows(t, ev);

@@ -14,6 +14,8 @@ struct notify {
 	atomic_bool sync_wakes;	     /* SYNC_WAKE_UP is on */
 	struct mutex copy_lock;	     /* one copy by a stub at a time */
 	atomic_uint copy_bells;	     /* of threads that copy; a futex */
+	/* A thread that stopped while to_lend was set: with a reference and `copying` set. */
+	struct platform_thread *_Atomic lender;
 };
 
 static inline struct notify *notify_of(const struct platform *p)
@@ -45,6 +47,8 @@ ssize_t notify_copy(struct platform_thread *t, struct platform_mm *mm, uint64_t 
 bool notify_must_copy(const struct platform_thread *t);
 /* A thread that copies has rung. */
 void notify_has_copied(struct platform *p);
+/* A thread that is to lend itself has stopped. Caller holds t->lock. */
+void notify_lend_locked(struct platform_thread *t);
 
 /* zygote.c */
 /* Whether replies bring the woken thread to the replier's CPU. */

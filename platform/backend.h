@@ -56,6 +56,11 @@ struct platform_backend {
 	 */
 	ssize_t (*copy)(struct platform_thread *t, struct platform_mm *mm, uint64_t va, void *buf,
 			size_t size, bool write);
+	/*
+	 * For who waits for a thread: receives for a while (side_recv), unless another does; false
+	 * then. NULL: another does always.
+	 */
+	bool (*receive_aside)(struct platform *p);
 	/* Waits until nobody receives aside (platform.side_recv). NULL: nobody ever does. */
 	void (*await_aside)(struct platform *p);
 	/* platform_kick of a thread that has a living host process. */

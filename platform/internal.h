@@ -64,6 +64,7 @@ struct platform_mm {
 	struct channel *rest;	     /* [p] STUB_SLOTS of them once a second slot was taken; touched
 					ones exist */
 	atomic_int vm_pid;	     /* [a] a living process of it, for process_vm_*; 0: none */
+	atomic_bool born;	     /* [a] it has, or had, a process; or will never have one */
 	struct list processes;	     /* [p] */
 	uint32_t first_slot;	     /* [I] of its first thread */
 	uint32_t slot_high;	     /* [p] others from here on were never used */
@@ -192,16 +193,18 @@ struct platform {
 	struct channel_arena *arena; /* [arena_lock] the one with free places */
 
 	struct mutex lock;
-	struct idmap tids;	 /* [p] host tid -> platform_thread */
-	struct idmap pids;	 /* [p] host pid -> host_process, living */
-	struct list outstanding; /* [p] ORDERED threads */
-	struct list spares;	 /* [p] STOPPED, waiting for platform_mm_new */
-	struct list spawn;	 /* [p] PREPARED, for the zygote to make */
-	struct list ready;	 /* [p] PEV_STARTED to be delivered */
-	struct list deaths;	 /* [p] `dead` to be called */
-	struct list doomed;	 /* [p] host_process.doom_link: to be killed in a quiet moment */
-	atomic_bool any_doomed;	 /* [a] written with [p] */
-	struct list deferred;	 /* [p] struct deferred_event: received, to be delivered */
+	struct idmap tids;	   /* [p] host tid -> platform_thread */
+	struct idmap pids;	   /* [p] host pid -> host_process, living */
+	struct list outstanding;   /* [p] ORDERED threads */
+	struct list spares;	   /* [p] STOPPED, waiting for platform_mm_new */
+	struct list spawn;	   /* [p] PREPARED, for the zygote to make */
+	struct list ready;	   /* [p] PEV_STARTED to be delivered */
+	struct list deaths;	   /* [p] `dead` to be called */
+	struct list doomed;	   /* [p] host_process.doom_link: to be killed in a quiet moment */
+	atomic_uint births;	   /* a futex: of address spaces that somebody waits for */
+	atomic_uint birth_waiters; /* [a] */
+	atomic_bool any_doomed;	   /* [a] written with [p] */
+	struct list deferred;	   /* [p] struct deferred_event: received, to be delivered */
 	/* [L] to write; of the event that platform_next returned last */
 	struct platform_thread *_Atomic delivering;
 	struct platform_thread *zygote;	  /* [I] after boot */
@@ -226,6 +229,12 @@ void platform_mm_put(struct platform_mm *mm);
 struct platform_thread *thread_create(struct platform_mm *mm, uint32_t slot,
 				      enum platform_clone kind, void *cookie);
 /* Drops a reference; the last one frees it. */
+/*
+ * Until a new address space has its first process (a clone that was ordered takes its time), or
+ * never will; bounded. Whoever else receives meanwhile must need no lock that the caller holds to
+ * do so.
+ */
+void mm_await_birth(struct platform_mm *mm);
 void platform_thread_unref(struct platform_thread *t);
 /* Caller holds p->lock. -EAGAIN if there are none left. *ret_fresh: its stack is to be mapped. */
 int slot_take_locked(struct platform_mm *mm, uint32_t *ret_slot, bool *ret_fresh);

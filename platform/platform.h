@@ -455,7 +455,9 @@ void platform_thread_put(struct platform_thread *t);
  * Guest memory. t is the STOPPED thread whose windows may serve, and the caller its owner; or t is
  * NULL, and the caller any thread. mm is t's, and is kept alive by the caller through one of its
  * threads, which must not be put meanwhile. They return the count of bytes copied from the start;
- * less than size means that the next byte faults. Every byte is read once. What platform_write is
+ * less than size means that the next byte faults. Every byte is read once. They may take long: for
+ * a new address space they wait until its first process is there, and where only guests can copy
+ * they stop one. What platform_write is
  * given may be a mapped file's memory that is gone (base/guard.h) where no window is there for it.
  */
 size_t platform_read(struct platform_thread *t, struct platform_mm *mm, uint64_t va, void *buf,

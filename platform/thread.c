@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The platform's objects: address spaces, host processes, threads, slots. */
 #include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -127,6 +130,37 @@ void slot_release_locked(struct platform_mm *mm, uint32_t slot, bool gone)
 	list_add_head(&mm->free_slots, &f->link);
 }
 
+#define BIRTH_SLICE_MS	 2
+#define BIRTH_SLICES_MAX 5000 /* not by the clock: we may be frozen along with the guest */
+
+/* Whoever waits in mm_await_birth need do so no longer. */
+static void mm_born(struct platform_mm *mm)
+{
+	struct platform *p = mm->p;
+
+	if (atomic_exchange(&mm->born, true) || likely(!atomic_load(&p->birth_waiters)))
+		return;
+	atomic_fetch_add(&p->births, 1);
+	syscall(SYS_futex, &p->births, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
+}
+
+void mm_await_birth(struct platform_mm *mm)
+{
+	struct timespec slice = {.tv_nsec = BIRTH_SLICE_MS * 1000000l};
+	struct platform *p = mm->p;
+	uint32_t seen;
+
+	atomic_fetch_add(&p->birth_waiters, 1);
+	for (int i = 0; i < BIRTH_SLICES_MAX; i++) {
+		seen = atomic_load(&p->births);
+		if (atomic_load(&mm->born))
+			break;
+		if (!p->backend->receive_aside || !p->backend->receive_aside(p))
+			syscall(SYS_futex, &p->births, FUTEX_WAIT_PRIVATE, seen, &slice, NULL, 0);
+	}
+	atomic_fetch_sub(&p->birth_waiters, 1);
+}
+
 static struct host_process *process_create_locked(struct platform *p, pid_t pid,
 						  struct platform_mm *mm)
 {
@@ -144,6 +178,7 @@ static struct host_process *process_create_locked(struct platform *p, pid_t pid,
 	list_add_tail(&mm->processes, &process->mm_link);
 	if (atomic_load(&mm->vm_pid) == 0) /* a vfork child comes and goes */
 		atomic_store(&mm->vm_pid, pid);
+	mm_born(mm);
 	idmap_set(&p->pids, (uint32_t)pid, process);
 	p->processes++;
 	return process;
@@ -267,6 +302,7 @@ void thread_dies_locked(struct platform_thread *t, bool by_host)
 	mutex_lock(&t->lock);
 	t->state = THREAD_DEAD;
 	mutex_unlock(&t->lock);
+	mm_born(t->mm);
 	slot_release_locked(t->mm, t->slot, gone);
 	t->death_by_host = by_host;
 	list_add_tail(&p->deaths, &t->link);

@@ -171,6 +171,10 @@ static ssize_t vm_try(struct platform_thread *t, struct platform_mm *mm, vm_func
 	pid_t pid = t && t->process ? t->process->pid : atomic_load(&mm->vm_pid);
 	ssize_t n = -ESRCH;
 
+	if (unlikely(!pid) && !atomic_load(&mm->born)) {
+		mm_await_birth(mm);
+		pid = atomic_load(&mm->vm_pid);
+	}
 	for (; pid && n == -ESRCH; pid = next_process(mm, pid))
 		n = func(mm->p, pid, va, buf, size, write);
 	return n;

@@ -81,20 +81,36 @@ static bool bell_waits(const struct notify *n)
 	return poll(&pfd, 1, SLICE_MS) > 0 && (pfd.revents & POLLIN);
 }
 
-/* Receives a bell, or waits for the leader to, for a while. seen: copy_bells before t was looked
- * at. */
-static void receive_meanwhile(struct platform *p, uint32_t seen)
+/* Caller holds copy_lock. */
+static bool receive_locked(struct platform *p)
 {
-	struct notify *n = notify_of(p);
 	bool led;
 
 	atomic_store(&p->side_recv, true);
 	led = atomic_load(&p->in_recv);
-	if (!led && bell_waits(n))
+	if (!led && bell_waits(notify_of(p)))
 		notify_receive_aside(p);
 	atomic_store(&p->side_recv, false);
-	if (led)
-		await_leader(n, seen);
+	return !led;
+}
+
+/* Receives a bell, or waits for the leader to, for a while. seen: copy_bells before t was looked
+ * at. */
+static void receive_or_wait(struct platform *p, uint32_t seen)
+{
+	if (!receive_locked(p))
+		await_leader(notify_of(p), seen);
+}
+
+bool notify_receive_meanwhile(struct platform *p)
+{
+	struct notify *n = notify_of(p);
+	bool received;
+
+	mutex_lock(&n->copy_lock);
+	received = receive_locked(p);
+	mutex_unlock(&n->copy_lock);
+	return received;
 }
 
 enum copied { COPIED_YES, COPIED_NOT_YET, COPIED_NEVER };
@@ -122,7 +138,7 @@ static bool await_copied(struct platform_thread *t)
 
 		if (r != COPIED_NOT_YET)
 			return r == COPIED_YES;
-		receive_meanwhile(t->p, seen);
+		receive_or_wait(t->p, seen);
 	}
 	log_debug(LOGC_PLATFORM, "stub thread %d killed: it doesn't copy", t->tid);
 	platform_kill(t);
@@ -211,7 +227,7 @@ static void await_lender(struct platform_thread *t)
 
 		if (atomic_load(&n->lender))
 			break;
-		receive_meanwhile(t->p, seen);
+		receive_or_wait(t->p, seen);
 	}
 	mutex_lock(&t->lock);
 	disobeys = t->to_lend && t->state != THREAD_DEAD;
@@ -243,10 +259,12 @@ static struct platform_thread *borrow_running(struct platform_mm *mm)
 /* What was replied meanwhile, by who owns the thread, is done now. */
 static void give_back(struct platform_thread *t)
 {
+	mutex_lock(&t->p->lock);
 	mutex_lock(&t->lock);
 	t->copying = false;
 	notify_reply_again_locked(t);
 	mutex_unlock(&t->lock);
+	mutex_unlock(&t->p->lock);
 }
 
 /* ---- a piece ---- */

@@ -301,20 +301,6 @@ static int notify_reply(struct platform_thread *t, const struct platform_reply *
 	return err;
 }
 
-/* The thread whose reply was lost rings again, or is free again. */
-void notify_reply_again_locked(struct platform_thread *t)
-{
-	struct lost_reply *lost = t->lost;
-
-	if (!lost || t->state != THREAD_STOPPED)
-		return;
-	t->lost = NULL;
-	if (reply_locked(t, &lost->r) == -ENOENT)
-		t->lost = lost;
-	else
-		lost_reply_free(lost);
-}
-
 /* --- what comes in --- */
 
 /* Ends the process of a thread that broke the rules; for the sentry it is killed from outside. */
@@ -323,6 +309,25 @@ static void punish_thread_locked(struct platform_thread *t, const char *why)
 	log_debug(LOGC_PLATFORM, "stub thread %d killed: %s", t->tid, why);
 	if (!t->process->dead)
 		kill(t->process->pid, SIGKILL);
+}
+
+/* The thread whose reply was lost rings again, or is free again. */
+void notify_reply_again_locked(struct platform_thread *t)
+{
+	struct lost_reply *lost = t->lost;
+	int err;
+
+	if (!lost || t->state != THREAD_STOPPED)
+		return;
+	t->lost = NULL;
+	err = reply_locked(t, &lost->r);
+	if (err == -ENOENT) {
+		t->lost = lost;
+		return;
+	}
+	lost_reply_free(lost);
+	if (err < 0) /* nobody is there any more whom platform_reply could tell */
+		punish_thread_locked(t, "its reply can't be handed over");
 }
 
 static void punish_locked(struct platform *p, const struct seccomp_notif *n, const char *why)
@@ -761,6 +766,7 @@ const struct platform_backend notify_backend = {
     .wake = notify_wake,
     .reply = notify_reply,
     .copy = notify_copy,
+    .receive_aside = notify_receive_meanwhile,
     .await_aside = notify_await_aside,
     .kick_locked = notify_kick_locked,
     .kill_locked = notify_kill_locked,

@@ -37,12 +37,14 @@ void notify_park_locked(struct platform_thread *t);
 bool notify_receive_aside(struct platform *p);
 /* Has the thread, which is STOPPED, do what its channel.copy says. */
 void notify_order_copy(struct platform_thread *t);
-/* The reply that had to wait, if there is one. Caller holds t->lock. */
+/* The reply that had to wait, if there is one. Caller holds platform.lock and t->lock. */
 void notify_reply_again_locked(struct platform_thread *t);
 
 /* copy.c */
 ssize_t notify_copy(struct platform_thread *t, struct platform_mm *mm, uint64_t va, void *buf,
 		    size_t size, bool write);
+/* Receives for a while if nobody else does; false: somebody does. */
+bool notify_receive_meanwhile(struct platform *p);
 /* A thread that is to copy hasn't seen that yet. */
 bool notify_must_copy(const struct platform_thread *t);
 /* A thread that copies has rung. */

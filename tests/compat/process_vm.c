@@ -78,6 +78,42 @@ TEST(child)
 	STR_EQ(source, "what the other process has");
 }
 
+/* The parent goes on before the child has had any time. */
+TEST(child_just_forked)
+{
+	char target[100], path[64];
+	struct iovec local = {target, sizeof(target)}, remote = {source, sizeof(source)};
+
+	for (int i = 0; i < 300; i++) {
+		pid_t pid = fork();
+		ssize_t n;
+
+		if (!pid) {
+			pause();
+			_exit(0);
+		}
+		memset(target, 0, sizeof(target));
+		if (i % 2) {
+			snprintf(path, sizeof(path), "/proc/%d/cmdline", pid);
+			int fd = OK(open(path, O_RDONLY));
+
+			CHECK(read(fd, target, sizeof(target)) > 0);
+			OK(close(fd));
+		} else {
+			n = process_vm_readv(pid, &local, 1, &remote, 1, 0);
+			if (n < 0 && errno == EPERM) {
+				kill(pid, SIGKILL);
+				waitpid(pid, NULL, 0);
+				SKIP("forbidden here");
+			}
+			EQ(n, sizeof(source));
+			STR_EQ(target, source);
+		}
+		OK(kill(pid, SIGKILL));
+		EQ(waitpid(pid, NULL, 0), pid);
+	}
+}
+
 TEST(partial)
 {
 	char *p = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

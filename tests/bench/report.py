@@ -70,6 +70,16 @@ def idle_lines(result):
                f"{'holds' if idle['wakeups_hold'] else 'MISSED'})")
 
 
+def stolen_line(result):
+    """How much of the CPUs' time the hypervisor gave to others: an outlier may be no more than that."""
+    parts = result.get("stolen")
+    if not parts:
+        return "CPU time stolen by the hypervisor: not recorded"
+    what, worst = max(parts, key=lambda part: part[1])
+    return (f"CPU time stolen by the hypervisor: median {statistics.median(p[1] for p in parts):.1%}, "
+            f"worst {worst:.1%} ({what})")
+
+
 def text(result):
     runtimes = result["runtimes"]
     lines = [f"{'row':30s}" + "".join(f"{r:>11s}{'min..max':>21s}" for r in runtimes) + "   ratio  budget"]
@@ -82,6 +92,7 @@ def text(result):
         lines.append(f"{line}  {ratios}  {budget_text(row)}".rstrip())
     lines += idle_lines(result)
     lines += ptrace.lines(result, time_text)
+    lines.append(stolen_line(result))
     judged = [row["holds"] for row in result["rows"] if "budget" in row]
     lines.append(f"budgets: {sum(judged)} of {len(judged)} rows hold")
     return "\n".join(lines)
@@ -183,7 +194,7 @@ def table(result):
 
 def machine(result):
     m = result["machine"]
-    return f"{m['cpus']} CPUs ({m['cpu']}), Linux {m['kernel']}."
+    return f"{m['cpus']} CPUs ({m['cpu']}), Linux {m['kernel']}. {stolen_line(result)}."
 
 
 def update_document(path, result):

@@ -343,6 +343,7 @@ struct patch_file *patch_file_of_page(struct patch_cache *c, const uint8_t *page
 	struct patch_file *pf = xnew(struct patch_file);
 
 	refcount_init(&pf->ref);
+	pf->fd = -1;
 	pf->p = *p;
 	pf->high = pf->area_in_fd = PAGE_SIZE;
 	pf->runs[0] = (struct patch_run){0, PAGE_SIZE, 0};

@@ -109,7 +109,7 @@ static bool faults_with(const uint8_t *at, uint64_t rax)
 
 	if (!((op < 0x40 && (op & 7) < 4) || (op & 0xfc) == 0x88) || (modrm & 7) || modrm >= 0xc0)
 		return false;
-	if ((op & 2) && !reg)
+	if ((op & 2) && !(op & 1 ? reg : reg & 3)) /* into rax; without REX, 4 is %ah */
 		return false;
 	if (modrm >> 6 == 1)
 		va += (uint64_t)(int64_t)(int8_t)at[2];

@@ -317,6 +317,7 @@ static void witnessed(void **state)
 	    CASE("\x8d\xb8\x48\0\0\0\x0f\x05", PATCH_NOT_DECODED),
 	    /* the same of a mov that can't have been made: it reads at 72 + 72 */
 	    CASE("\x8b\xb8\x48\0\0\0\x0f\x05", PATCH_OK),
+	    CASE("\x8a\xb8\x48\0\0\0\x0f\x05", PATCH_OK),
 	    /* other numbers, other forms */
 	    CASE("\xb8\x49\0\0\0\x0f\x05", PATCH_NOT_MOVABLE),
 	    CASE("\x31\xc0\xb0\x48\x90\x90\x90\x0f\x05", PATCH_NOT_MOVABLE),
@@ -343,6 +344,12 @@ static void witnessed(void **state)
 	call.rax = 0x100000048; /* the bytes don't load that */
 	assert_int_equal(page_with(page, cases[0].code, cases[0].size, 0, &call, NULL, &p),
 			 -ENOENT);
+	/* mov $...,%ecx; mov -128(%rax),%ah: rax was another one then, and that byte may be there */
+	call = (struct patch_call){.rax = 0xffffffff80608a48};
+	assert_int_equal(page_with(page, "\xb9\x48\xc7\xc0\x48\x8a\x60\x80\x0f\x05", 10, 0,
+				   &call, NULL, &p),
+			 -ENOENT);
+	assert_int_equal(call.verdict, PATCH_NOT_DECODED);
 	call = (struct patch_call){.rax = 0x48}; /* at the end there is nothing to be known */
 	assert_int_equal(page_with(page, cases[0].code, cases[0].size, PAGE - 7, &call, NULL, &p),
 			 -ENOENT);

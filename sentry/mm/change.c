@@ -145,7 +145,7 @@ struct remap {
 static int check_remap_args(struct remap *r)
 {
 	uint32_t known = ABI_MREMAP_MAYMOVE | ABI_MREMAP_FIXED | ABI_MREMAP_DONTUNMAP;
-	bool fixed = r->flags & ABI_MREMAP_FIXED;
+	bool places = r->flags & (ABI_MREMAP_FIXED | ABI_MREMAP_DONTUNMAP);
 
 	if (r->flags & ~known || (r->addr & (PAGE_SIZE - 1)))
 		return -EINVAL;
@@ -161,14 +161,14 @@ static int check_remap_args(struct remap *r)
 	r->new_size = PAGE_ALIGN_UP(r->new_size);
 	if (!r->new_size)
 		return -EINVAL;
-	if (!fixed)
+	if (!places)
 		return 0;
 	if ((r->new_addr & (PAGE_SIZE - 1)) || r->new_addr >= PLATFORM_GUEST_MAX ||
 	    r->new_size > PLATFORM_GUEST_MAX - r->new_addr)
 		return -EINVAL;
 	if (r->addr + r->old_size > r->new_addr && r->new_addr + r->new_size > r->addr)
 		return -EINVAL;
-	return r->new_addr < PLATFORM_GUEST_MIN ? -EPERM : 0;
+	return (r->flags & ABI_MREMAP_FIXED) && r->new_addr < PLATFORM_GUEST_MIN ? -EPERM : 0;
 }
 
 /* The area that is to be moved or made larger. */

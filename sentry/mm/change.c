@@ -246,10 +246,10 @@ static int64_t move_to(struct task *t, struct mm_op *op, const struct remap *r,
 		       const struct vm_area *a, uint64_t to)
 {
 	struct vm_area moved = moved_area(a, r, to);
-	int err = mm_patches_replacing(t, to, to + r->new_size);
+	int err = mm_patches_yield(t, to, to + r->new_size);
 
-	if (!err)
-		err = mm_patches_yield(t, to, to + r->new_size);
+	if (!err) /* nothing fails behind this */
+		err = mm_patches_replacing(t, to, to + r->new_size);
 	if (!err)
 		err = add_remap_memop(t, r, to);
 	if (err)

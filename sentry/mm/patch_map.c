@@ -284,6 +284,40 @@ static int order_area_unmap(struct task *t, const struct patch_map *m)
 	return err;
 }
 
+/*
+ * Whether the reply can hold what is ordered for the maps that `ops_of` counts operations for, and
+ * `more` of the guest's. All or nothing: a text whose trampolines go while it stays would be lost.
+ */
+static bool has_room(const struct task *t, uint32_t more, uint64_t start, uint64_t end,
+		     uint32_t (*ops_of)(const struct patch_map *m, uint64_t start, uint64_t end))
+{
+	uint32_t count = t->reply.memop_count + more;
+
+	for (uint32_t i = 0; i < t->mm->patches.count; i++)
+		count += ops_of(&t->mm->patches.maps[i], start, end);
+	return count <= PLATFORM_MEMOPS_MAX;
+}
+
+static uint32_t ops_of_change(const struct patch_map *m, uint64_t start, uint64_t end)
+{
+	return m->start < end && start < m->end && m->state == PATCH_MAP_ON;
+}
+
+static uint32_t ops_of_unmap(const struct patch_map *m, uint64_t start, uint64_t end)
+{
+	return m->start < end && start < m->end && m->state != PATCH_MAP_GONE && holds_area(m);
+}
+
+static uint32_t ops_of_replacing(const struct patch_map *m, uint64_t start, uint64_t end)
+{
+	return m->park && m->start >= start && m->end <= end ? 0 : ops_of_unmap(m, start, end);
+}
+
+static uint32_t ops_of_area(const struct patch_map *m, uint64_t start, uint64_t end)
+{
+	return holds_area(m) && m->area < end && start < m->area_end ? 2 : 0;
+}
+
 /* What was seen of anonymous text there is no longer so. */
 static void forget_seen(struct mm *mm, uint64_t start, uint64_t end)
 {
@@ -309,7 +343,7 @@ static int changing_map(struct task *t, struct patch_map *m, uint64_t start, uin
 
 int mm_patches_changing(struct task *t, uint64_t start, uint64_t end)
 {
-	int err = 0;
+	int err = has_room(t, 1, start, end, ops_of_change) ? 0 : -ENOMEM;
 
 	for (uint32_t i = 0; i < t->mm->patches.count && !err; i++)
 		err = changing_map(t, &t->mm->patches.maps[i], start, end);
@@ -371,7 +405,8 @@ static void replacing_page(struct task *t, struct patch_map *m)
 
 int mm_patches_replacing(struct task *t, uint64_t start, uint64_t end)
 {
-	int err = 0;
+	uint32_t more = 1 + PATCH_MEMOPS_MAX; /* it may be a file's text, patched */
+	int err = has_room(t, more, start, end, ops_of_replacing) ? 0 : -ENOMEM;
 
 	for (uint32_t i = 0; i < t->mm->patches.count && !err; i++) {
 		struct patch_map *m = &t->mm->patches.maps[i];
@@ -387,7 +422,7 @@ int mm_patches_replacing(struct task *t, uint64_t start, uint64_t end)
 
 int mm_patches_unmapping(struct task *t, uint64_t start, uint64_t end)
 {
-	int err = 0;
+	int err = has_room(t, 1, start, end, ops_of_unmap) ? 0 : -ENOMEM;
 
 	for (uint32_t i = 0; i < t->mm->patches.count && !err; i++)
 		err = unmapping_map(t, &t->mm->patches.maps[i], start, end);
@@ -397,7 +432,7 @@ int mm_patches_unmapping(struct task *t, uint64_t start, uint64_t end)
 
 int mm_patches_yield(struct task *t, uint64_t start, uint64_t end)
 {
-	int err = 0;
+	int err = has_room(t, 1, start, end, ops_of_area) ? 0 : -ENOMEM;
 
 	for (uint32_t i = 0; i < t->mm->patches.count && !err; i++) {
 		struct patch_map *m = &t->mm->patches.maps[i];

@@ -4,6 +4,7 @@
  * host is a few pages that memory operations change. The rest of the sentry is left out.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 #include <cmocka.h>
 
 #include "abi/mman.h"
+#include "base/compiler.h"
 #include "base/feature.h"
 #include "sentry/kernel/cred.h"
 #include "sentry/kernel/kernel.h"
@@ -471,12 +473,70 @@ static void left_alone(void **state)
 	assert_true(is_patched(0));
 }
 
+/* Descriptors are few: there are so many patched pages, and what is beyond has none to close. */
+static void no_more_pages(void **state)
+{
+	struct patch_file *files[600];
+	uint8_t page[PAGE_SIZE] = {0};
+	int fd = dup(0), made = 0;
+
+	(void)state;
+	for (size_t i = 0; i < array_count(files); i++) {
+		struct patch p = {.text_va = TEXT, .text_size = PAGE_SIZE};
+
+		files[i] = patch_file_of_page(kernel.patches, page, &p);
+		made += files[i] != NULL;
+		assert_int_equal(fcntl(0, F_GETFD), 0);
+	}
+	assert_int_equal(made, 512);
+	for (size_t i = 0; i < array_count(files); i++)
+		if (files[i])
+			patch_file_put(files[i]);
+	close(fd);
+}
+
+#define MANY	 30
+#define FAR	 0x600000000000ull
+#define FAR_STEP 0x100000ull
+
+/* Patched texts of so many files that one reply can't unmap all of them. */
+static void too_many_to_unmap(void **state)
+{
+	uint8_t page[PAGE_SIZE] = {0};
+
+	(void)state;
+	for (uint64_t i = 0; i < MANY; i++) {
+		struct patch p = {.text_va = TEXT, .text_size = PAGE_SIZE};
+		const uint64_t at = FAR + i * FAR_STEP;
+		const struct mm_map_args a = {.addr = at,
+					      .size = PAGE_SIZE,
+					      .prot = RX,
+					      .flags = ABI_MAP_PRIVATE | ABI_MAP_ANONYMOUS};
+		struct patch_map m = {.start = at,
+				      .end = at + PAGE_SIZE,
+				      .area = at + 2 * PAGE_SIZE,
+				      .area_end = at + 3 * PAGE_SIZE};
+
+		m.pf = patch_file_of_page(kernel.patches, page, &p);
+		assert_int_equal(mm_insert(mm, &a), 0);
+		mm_patches_install(mm, &m);
+	}
+	assert_int_equal(mm_munmap(&task, FAR, MANY * FAR_STEP), -ENOMEM);
+	assert_int_equal(task.reply.memop_count, 0);
+	for (uint32_t i = 0; i < MANY; i++)
+		assert_int_equal(mm->patches.maps[i].state, PATCH_MAP_ON);
+	assert_int_equal(mm_munmap(&task, FAR, 20 * FAR_STEP), 0);
+	assert_int_equal(task.reply.memop_count, 21);
+	patch_settled(&task);
+	assert_int_equal(mm->patches.count, MANY - 20);
+}
+
 int main(void)
 {
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-	    CASE(patched_and_back), CASE(kicked),    CASE(forked),
-	    CASE(others_wait),	    CASE(rewritten), CASE(left_alone),
+	    CASE(patched_and_back), CASE(kicked),     CASE(forked),	   CASE(others_wait),
+	    CASE(rewritten),	    CASE(left_alone), CASE(no_more_pages), CASE(too_many_to_unmap),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -237,7 +237,10 @@ int vfs_link(struct task *t, int olddfd, const char *oldname, int newdfd, const 
 		err = -EXDEV;
 	if (!err)
 		err = link_allowed(t, &from);
-	/* One that lost its last name gets none again. */
+	/* One that lost its last name gets none again. Ask: a count that was read while a name
+	 * went may have been counted down twice. */
+	if (!err && !target->nlink && target->ops->getattr)
+		err = target->ops->getattr(target);
 	if (!err && !target->nlink && !atomic_load(&target->linkable))
 		err = -ENOENT;
 	if (!err)

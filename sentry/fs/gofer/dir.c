@@ -280,7 +280,7 @@ static int dir_symlink(struct inode *dir, const char *name, const char *target,
 /* The number of the inode's names changed; the host knows it and the time. */
 static void links_changed(struct inode *i, int delta)
 {
-	__atomic_fetch_add(&i->nlink, (uint32_t)delta, __ATOMIC_RELAXED);
+	atomic_fetch_add_explicit(&i->nlink, (uint32_t)delta, memory_order_relaxed);
 	atomic_store(&gofer_inode(i)->stale, true);
 }
 

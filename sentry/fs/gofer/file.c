@@ -569,7 +569,7 @@ static void file_release(struct file *f)
 	host_file_put(gf->hf);
 	host_file_put(gf->to_map);
 	free(gf);
-	if (g->super->shared || __atomic_load_n(&f->inode->nlink, __ATOMIC_RELAXED) == 0)
+	if (g->super->shared || atomic_load_explicit(&f->inode->nlink, memory_order_relaxed) == 0)
 		drop_unused(g);
 }
 

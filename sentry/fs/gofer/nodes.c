@@ -195,7 +195,7 @@ void gofer_node_remove(struct inode *dir, const char *name, struct inode *victim
 		atomic_fetch_sub(&s->node_count, 1);
 	}
 	mutex_unlock(&s->nodes_lock);
-	__atomic_store_n(&victim->nlink, 0, __ATOMIC_RELAXED);
+	atomic_store_explicit(&victim->nlink, 0, memory_order_relaxed);
 	if (r)
 		record_put(r);
 }

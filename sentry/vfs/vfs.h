@@ -139,9 +139,9 @@ struct inode {
 	struct mutex lock;	     /* RANK_INODE */
 	/* [i] to write; [a] to read: walks look at them without the lock. mode's type is [I]. */
 	_Atomic uint32_t mode, uid, gid;
-	_Atomic uint32_t nlink;				/* as these; the gofer's adds without the lock */
-	uint64_t rdev;					/* [I] devices */
-	uint64_t size, blocks;				/* [i] bytes, 512-byte units */
+	_Atomic uint32_t nlink; /* as these; the gofer's adds without the lock */
+	uint64_t rdev;		/* [I] devices */
+	uint64_t size, blocks;	/* [i] bytes, 512-byte units */
 	struct abi_timespec atime, mtime, ctime, btime; /* [i] */
 	struct pipe *fifo;				/* [i] of a named fifo, while open */
 	atomic_bool linkable;	   /* [a] it never had a name, and may get one (O_TMPFILE) */

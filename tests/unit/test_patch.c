@@ -346,9 +346,9 @@ static void witnessed(void **state)
 			 -ENOENT);
 	/* mov $...,%ecx; mov -128(%rax),%ah: rax was another one then, and that byte may be there */
 	call = (struct patch_call){.rax = 0xffffffff80608a48};
-	assert_int_equal(page_with(page, "\xb9\x48\xc7\xc0\x48\x8a\x60\x80\x0f\x05", 10, 0,
-				   &call, NULL, &p),
-			 -ENOENT);
+	assert_int_equal(
+	    page_with(page, "\xb9\x48\xc7\xc0\x48\x8a\x60\x80\x0f\x05", 10, 0, &call, NULL, &p),
+	    -ENOENT);
 	assert_int_equal(call.verdict, PATCH_NOT_DECODED);
 	call = (struct patch_call){.rax = 0x48}; /* at the end there is nothing to be known */
 	assert_int_equal(page_with(page, cases[0].code, cases[0].size, PAGE - 7, &call, NULL, &p),

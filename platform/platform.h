@@ -178,6 +178,7 @@ enum platform_atomic { PATOM_SET, PATOM_ADD, PATOM_OR, PATOM_ANDN, PATOM_XOR, PA
 struct platform_sigframe {
 	uint64_t handler, restorer; /* restorer: the frame's return address */
 	uint64_t stack_top;	    /* the frame goes below; the sentry has left out the red zone */
+	uint64_t stack_low;	    /* ... and above this, or fails; 0: anywhere */
 	uint64_t sigmask;	    /* saved in uc_sigmask */
 	uint64_t altstack_sp, altstack_size; /* saved in uc_stack */
 	int32_t altstack_flags;

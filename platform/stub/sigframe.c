@@ -116,7 +116,8 @@ int stub_push_frame(const struct platform_sigframe *f, struct abi_ucontext *uc)
 	frame.pretcode = f->restorer;
 	fill_ucontext(&frame.uc, f, uc, fp);
 	stub_copy(&frame.info, f->siginfo, sizeof(frame.info));
-	if (sp >= STUB_TEXT || (size && stub_copy((void *)fp, (void *)sc->fpstate, size)) ||
+	if (sp >= STUB_TEXT || sp <= f->stack_low ||
+	    (size && stub_copy((void *)fp, (void *)sc->fpstate, size)) ||
 	    stub_copy((void *)sp, &frame, sizeof(frame)))
 		return STUB_EFAULT;
 	stub_initial_fp(uc);

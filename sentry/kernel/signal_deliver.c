@@ -137,6 +137,12 @@ static uint64_t frame_stack_top(const struct task *t, const struct abi_sigaction
 	return sp - RED_ZONE;
 }
 
+/* A frame that is on the alternate stack, or is to be, may not reach beyond it (get_sigframe). */
+static uint64_t frame_stack_low(const struct task *t, uint64_t sp, uint64_t top)
+{
+	return signal_on_altstack(t, sp) || top != sp - RED_ZONE ? t->altstack.sp : 0;
+}
+
 static void fill_frame(struct task *t, int signo, const struct abi_sigaction *action,
 		       const struct abi_siginfo *info)
 {
@@ -150,6 +156,7 @@ static void fill_frame(struct task *t, int signo, const struct abi_sigaction *ac
 	f->handler = action->handler;
 	f->restorer = action->restorer;
 	f->stack_top = frame_stack_top(t, action, sp);
+	f->stack_low = frame_stack_low(t, sp, f->stack_top);
 	f->sigmask = t->restore_blocked ? t->saved_blocked : t->blocked;
 	f->altstack_sp = t->altstack.sp;
 	f->altstack_size = t->altstack.size;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <alloca.h>
 #include <pthread.h>
 #include <sched.h>
 #include <sys/mman.h>
@@ -175,6 +176,49 @@ TEST(altstack)
 	FAILS(sigaltstack(&ss, NULL), ENOMEM);
 	ss.ss_flags = 77;
 	FAILS(sigaltstack(&ss, NULL), EINVAL);
+}
+
+#define SMALL_STACK 32768
+#define LEFT	    600 /* less than any signal frame */
+
+static char *small_stack; /* with as much memory below it */
+
+/* Down to where no frame fits any more, and another signal. */
+static void at_the_end(int signo)
+{
+	char here, *volatile eaten = alloca((size_t)(&here - small_stack) - LEFT);
+	long ret;
+
+	eaten[0] = 1;
+	__asm__ volatile("syscall"
+			 : "=a"(ret)
+			 : "a"(SYS_tgkill), "D"(getpid()), "S"(gettid()), "d"(signo)
+			 : "rcx", "r11", "memory");
+}
+
+/* A frame that would reach beyond the alternate stack is a fault, not written there. */
+TEST(altstack_overflow)
+{
+	struct sigaction sa = {.sa_handler = at_the_end, .sa_flags = SA_ONSTACK | SA_NODEFER};
+	char *map = OK(
+	    mmap(NULL, 2 * SMALL_STACK, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+	stack_t ss = {.ss_sp = map + SMALL_STACK, .ss_size = SMALL_STACK};
+	int status;
+	pid_t pid;
+
+	small_stack = ss.ss_sp;
+	pid = OK(fork());
+	if (!pid) {
+		OK(sigaltstack(&ss, NULL));
+		OK(sigaction(SIGUSR1, &sa, NULL));
+		raise(SIGUSR1);
+		_exit(1);
+	}
+	EQ(OK(waitpid(pid, &status, 0)), pid);
+	CHECK(WIFSIGNALED(status));
+	EQ(WTERMSIG(status), SIGSEGV);
+	for (int i = 0; i < SMALL_STACK; i++)
+		EQ(map[i], 0);
 }
 
 static void *fault_addr;

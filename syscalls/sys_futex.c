@@ -95,8 +95,8 @@ int64_t sys_futex(struct task *t, const struct sysargs *a)
 		return -EINVAL;
 	if (a->arg[0] >= PLATFORM_GUEST_MAX)
 		return -EFAULT;
-	if ((op & ABI_FUTEX_CLOCK_REALTIME) && cmd != ABI_FUTEX_WAIT &&
-	    cmd != ABI_FUTEX_WAIT_BITSET && cmd != ABI_FUTEX_LOCK_PI2)
+	if ((op & ABI_FUTEX_CLOCK_REALTIME) && cmd != ABI_FUTEX_WAIT_BITSET &&
+	    cmd != ABI_FUTEX_WAIT_REQUEUE_PI && cmd != ABI_FUTEX_LOCK_PI2)
 		return -ENOSYS;
 	switch (cmd) {
 	case ABI_FUTEX_WAIT:

@@ -76,9 +76,11 @@ static bool wake2(const struct platform_regs *r, uint64_t *ret)
 {
 	if (r->r10 != FUTEX2_PRIVATE || r->rdi >= PLATFORM_GUEST_MAX || r->rsi >> 32 || !r->rsi)
 		return false;
-	*ret = (int32_t)r->rdx == 0 ? 0
-				    : (uint64_t)host_futex(r->rdi, ABI_FUTEX_WAKE_BITSET | PRIVATE,
-							   r->rdx, 0, 0, r->rsi);
+	if ((int32_t)r->rdx == 0)
+		*ret = r->rdi & 3 ? (uint64_t)-EINVAL_ : 0;
+	else
+		*ret = (uint64_t)host_futex(r->rdi, ABI_FUTEX_WAKE_BITSET | PRIVATE, r->rdx, 0, 0,
+					    r->rsi);
 	return true;
 }
 
@@ -111,8 +113,8 @@ bool stub_futex_waits(const struct platform_regs *r)
 	switch (r->rax) {
 	case SYS_futex:
 		return (r->rsi & PRIVATE) && r->rdi < PLATFORM_GUEST_MAX &&
-		       (command(r->rsi) == ABI_FUTEX_WAIT ||
-			command(r->rsi) == ABI_FUTEX_WAIT_BITSET);
+		       (command(r->rsi) == ABI_FUTEX_WAIT_BITSET ||
+			(command(r->rsi) == ABI_FUTEX_WAIT && !(r->rsi & REALTIME)));
 	case SYS_futex_wait_:
 		return r->r10 == FUTEX2_PRIVATE && r->rdi < PLATFORM_GUEST_MAX &&
 		       !((r->rsi | r->rdx) >> 32) && r->rdx && r->r9 <= MONOTONIC;
@@ -154,12 +156,11 @@ static long copy_time(struct stub_wait *w, uint64_t va, bool relative)
 	return 0;
 }
 
-/* FUTEX_WAIT: a relative time, by the monotonic clock whatever the flags say, as Linux takes it. */
+/* FUTEX_WAIT: a relative time. */
 static void wait_for(struct stub_wait *w, const struct platform_regs *r, uint64_t until)
 {
 	if (until)
-		set_call(w, SYS_futex, r->rdi,
-			 WAIT_UNTIL(MONOTONIC) | ((uint32_t)r->rsi & REALTIME), r->rdx, until, 0,
+		set_call(w, SYS_futex, r->rdi, WAIT_UNTIL(MONOTONIC), r->rdx, until, 0,
 			 ABI_FUTEX_BITSET_MATCH_ANY);
 	else
 		set_call(w, SYS_futex, r->rdi, ABI_FUTEX_WAIT | PRIVATE, r->rdx, 0, 0, 0);

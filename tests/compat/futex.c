@@ -56,6 +56,7 @@ TEST(bad_arguments)
 	FAILS(futex((char *)word + 1, FUTEX_WAIT, 0, NULL, NULL, 0), EINVAL);
 	FAILS(futex((void *)8, FUTEX_WAIT, 0, NULL, NULL, 0), EFAULT);
 	FAILS(futex(word, FUTEX_WAIT_BITSET, 0, NULL, NULL, 0), EINVAL);
+	FAILS(futex(word, FUTEX_WAIT | FUTEX_CLOCK_REALTIME, 1, NULL, NULL, 0), ENOSYS);
 	FAILS(futex(word, 99, 0, NULL, NULL, 0), ENOSYS);
 	EQ(futex(word, FUTEX_WAKE, 1, NULL, NULL, 0), 0);
 }

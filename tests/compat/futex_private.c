@@ -172,7 +172,7 @@ TEST(shared_and_private_do_not_meet)
 
 TEST(bad_arguments)
 {
-	struct timespec bad = {0, 1000000000}, before = {-1, 0};
+	struct timespec bad = {0, 1000000000}, before = {-1, 0}, soon = {0, 1000000};
 	int word = 0;
 
 	FAILS(futex(&word, FUTEX_WAIT | P, 1, NULL, NULL, 0), EAGAIN);
@@ -183,6 +183,8 @@ TEST(bad_arguments)
 	FAILS(futex(&word, FUTEX_WAIT | P, 0, &bad, NULL, 0), EINVAL);
 	FAILS(futex(&word, FUTEX_WAIT | P, 0, &before, NULL, 0), EINVAL);
 	FAILS(futex(&word, FUTEX_WAKE | P | FUTEX_CLOCK_REALTIME, 0, NULL, NULL, 0), ENOSYS);
+	FAILS(futex(&word, FUTEX_WAIT | P | FUTEX_CLOCK_REALTIME, 0, &soon, NULL, 0), ENOSYS);
+	FAILS(futex(&word, FUTEX_WAIT | P | FUTEX_CLOCK_REALTIME, 1, NULL, NULL, 0), ENOSYS);
 	FAILS(futex(&word, 99 | P, 0, NULL, NULL, 0), ENOSYS);
 }
 
@@ -524,6 +526,7 @@ TEST(futex2)
 	w.word = &word;
 	EQ(pthread_create(&w.thread, NULL, wait2_main, &w), 0);
 	until_waiting(&word, 1);
+	FAILS(syscall(FUTEX_WAKE2, (char *)&word + 1, 1, 0, FUTEX_32 | P), EINVAL);
 	EQ(syscall(FUTEX_WAKE2, &word, 1, 1, FUTEX_32 | P), 0);
 	EQ(syscall(FUTEX_WAKE2, &word, 2, 1, FUTEX_32 | P), 1);
 	finish(&w, 0, 0);

@@ -470,7 +470,8 @@ void stub_child(struct abi_ucontext *uc, uint64_t token, bool forked)
 	else
 		say_hello(ch, token, forked);
 	ch->fast.stack_top = stub_stack_top(stub_slot(uc));
-	atomic_store_explicit(&ch->fast.kicked, 0, memory_order_relaxed);
+	atomic_store_explicit(&ch->fast.kicked, (ch->result.flags & REPLY_KICK) != 0,
+			      memory_order_relaxed);
 	ch->req.window_count = 0;
 	if (do_reply(ch, uc))
 		go_on(ch, uc);

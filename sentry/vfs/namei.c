@@ -318,13 +318,25 @@ int vfs_rmdir(struct task *t, int dfd, const char *name)
 
 /* ---- renaming ---- */
 
+/* Whoever holds a lock of a slow file system may wait for a disk: not with the lead in hand. */
+static void lock_of(const struct super_block *sb, struct mutex *m, bool nested)
+{
+	if (sb->slow) {
+		if (mutex_trylock(m))
+			return;
+		worker_going_long();
+	}
+	if (nested)
+		mutex_lock_nested(m);
+	else
+		mutex_lock(m);
+}
+
 static void lock_two(struct dentry *a, struct dentry *b)
 {
-	if (a->sb->slow)
-		worker_going_long();
-	mutex_lock(&a->sb->rename_lock);
+	lock_of(a->sb, &a->sb->rename_lock, false);
 	if (a->inode == b->inode) {
-		mutex_lock(&a->inode->lock);
+		lock_of(a->sb, &a->inode->lock, false);
 		return;
 	}
 	/* See the head of this file. */
@@ -334,8 +346,8 @@ static void lock_two(struct dentry *a, struct dentry *b)
 		a = b;
 		b = swap;
 	}
-	mutex_lock(&a->inode->lock);
-	mutex_lock_nested(&b->inode->lock);
+	lock_of(a->sb, &a->inode->lock, false);
+	lock_of(b->sb, &b->inode->lock, true);
 }
 
 static void unlock_two(struct dentry *a, struct dentry *b)

@@ -87,6 +87,9 @@ static const struct filter_rule rules[] = {
 	/* The process. */
 	IF1(write, ARG_IS(0, FD_LOG), "log_writev"),
 	IF1(write, ARG_IS(0, FD_READY), "gofer_main: says that it serves, once"),
+	IF1(sched_setaffinity, ARG_IS(0, 0),
+	    "follow: the serving thread alone, to the CPU where its answer is waited for"),
+	ANY(getcpu, "this_cpu, where neither rseq nor the vDSO can"),
 	ANY(getpid, "log_writev"),
 	ANY(clock_gettime, "log_writev, where the vDSO can't"),
 	ANY(futex, "locks, joining threads"),

@@ -28,6 +28,11 @@
  * CLUNK has no reply: it can't fail in a way that the sentry could act on, and so dropping
  * handles costs the sentry one host call for up to GOFER_CLUNK_MAX of them.
  *
+ * header.cpu. A request may name the CPU where its requester holds itself while it waits; then the
+ * serving thread goes there, and stays until another request says something else. So neither of
+ * the two wake-ups is one of another CPU. A reply names the CPU where it was made, if that is known,
+ * so that the requester sees whether that is worth it. Both are hints: nothing depends on them.
+ *
  * Handles are 64-bit numbers, good on every connection, each an O_PATH descriptor in the gofer. A
  * handle names the file, not the path: it follows renames and outlives unlink. A stale or invented
  * handle is -ESTALE. The gofer holds a bounded number (its RLIMIT_NOFILE): beyond, requests that
@@ -85,7 +90,7 @@ enum gofer_type {
 struct gofer_header {
 	uint32_t size; /* of the whole message */
 	uint16_t type; /* enum gofer_type */
-	uint16_t zero; /* reserved */
+	uint16_t cpu;  /* 1 + the number of a CPU, or 0; see above */
 	uint32_t seq;  /* chosen by the requester, repeated in the reply */
 	int32_t error; /* replies: 0 or negative errno */
 };

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -57,6 +58,7 @@ int gofer_server_init(struct gofer_server *s, const struct gofer_root *roots, ui
 		      int proc_fd, uint32_t handle_max)
 {
 	*s = (struct gofer_server){.roots = roots, .root_count = root_count, .proc_fd = proc_fd};
+	cpus_get(&s->cpus);
 	return handles_init(&s->handles, handle_max);
 }
 
@@ -171,7 +173,7 @@ static const struct request_row *check_request(struct gofer_conn *c, size_t n)
 	const struct gofer_header *h = (const void *)c->req;
 	const struct request_row *row;
 
-	if (n < sizeof(*h) || h->size != n || h->zero || h->error) {
+	if (n < sizeof(*h) || h->size != n || h->error) {
 		malformed(c, "wrong header");
 		return NULL;
 	}
@@ -187,11 +189,35 @@ static const struct request_row *check_request(struct gofer_conn *c, size_t n)
 	return row;
 }
 
+/*
+ * Goes to the CPU where the answer is waited for, or anywhere again. What the host refuses changes
+ * nothing but the time that it takes.
+ */
+static void follow(struct gofer_conn *c, uint16_t cpu)
+{
+	if (likely(cpu == c->cpu))
+		return;
+	c->cpu = cpu;
+	if (cpu)
+		cpus_set_only(cpu - 1u);
+	else
+		cpus_set(&c->server->cpus);
+}
+
+static uint16_t this_cpu(void)
+{
+	int cpu = sched_getcpu();
+
+	return cpu >= 0 && cpu < CPUS_MAX ? (uint16_t)(cpu + 1) : 0;
+}
+
 /* Sends the reply that is ready, with its descriptor, which is closed. */
 static int send_reply(struct gofer_conn *c)
 {
-	ssize_t n = fd_send(c->sock, c->reply, c->reply_size, &c->reply_fd, c->reply_fd >= 0);
+	ssize_t n;
 
+	((struct gofer_header *)(void *)c->reply)->cpu = this_cpu();
+	n = fd_send(c->sock, c->reply, c->reply_size, &c->reply_fd, c->reply_fd >= 0);
 	if (c->reply_fd >= 0)
 		close(c->reply_fd);
 	c->reply_fd = -1;
@@ -206,6 +232,7 @@ static int answer(struct gofer_conn *c, size_t n)
 
 	if (!row)
 		return -EBADMSG;
+	follow(c, h->cpu);
 	err = row->handler(c);
 	if (c->complaint)
 		return -EBADMSG;

@@ -9,6 +9,7 @@
 #ifndef FSGOFER_SERVER_H
 #define FSGOFER_SERVER_H
 
+#include "base/cpus.h"
 #include "fsgofer/handles.h"
 
 struct gofer_root {
@@ -21,6 +22,7 @@ struct gofer_server {
 	const struct gofer_root *roots; /* [I] borrowed */
 	uint32_t root_count;		/* [I] */
 	int proc_fd;			/* [I] borrowed: a directory that is /proc/self/fd */
+	struct cpus cpus;		/* [I] where threads may run that nobody asks elsewhere */
 };
 
 int gofer_server_init(struct gofer_server *s, const struct gofer_root *roots, uint32_t root_count,
@@ -35,6 +37,7 @@ struct gofer_conn {
 	uint8_t *reply;	  /* GOFER_MESSAGE_MAX bytes */
 	uint8_t *scratch; /* scratch_size bytes */
 	size_t scratch_size;
+	uint16_t cpu; /* where its thread is now, as header.cpu */
 	size_t reply_size;
 	int reply_fd;	       /* sent with the reply and then closed; -1: none */
 	const char *complaint; /* why the request could not have been sent in good faith */

@@ -113,7 +113,7 @@ static void repair(struct msg *m)
 		return;
 	h->size = (uint32_t)m->size;
 	h->type %= GOFER_TYPE_COUNT;
-	h->zero = 0;
+	h->cpu = 0;
 	h->error = 0;
 	if (m->size >= sizeof(*h) + 8)
 		repair_handle(m->bytes + sizeof(*h));

@@ -856,7 +856,7 @@ static void random_messages(void **state)
 		}
 		h->size = sizeof(*h) + (x >> 8) % 140;
 		h->type = (uint16_t)(1 + (x >> 3) % GOFER_SYMLINK);
-		h->zero = 0;
+		h->cpu = 0;
 		h->error = 0;
 		*(uint64_t *)(void *)(h + 1) = f.root;
 		f.m.size = h->size;

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -12,6 +13,7 @@
 
 #include "abi/stat.h"
 #include "base/fd.h"
+#include "base/feature.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
@@ -39,6 +41,7 @@ struct gofer_client *gofer_client_new(struct kernel *k, const int *socks, size_t
 
 	check(count > 0 && count <= 16);
 	c->kernel = k;
+	c->same_cpu = !feature_off(FEATURE_SAME_CPU) && cpus_get(&c->cpus) >= 2;
 	pthread_mutex_init(&c->lock, NULL);
 	pthread_cond_init(&c->freed, NULL);
 	mutex_init(&c->idle_lock, RANK_LEAF);
@@ -86,11 +89,93 @@ static void break_client(struct gofer_client *c, const char *why)
 		shutdown(c->conns[i].sock, SHUT_RDWR);
 }
 
+/* ---- on one CPU ---- */
+
+/*
+ * The gofer works while we wait, so one CPU is enough for both, and to wake a sleeping one costs
+ * more than most requests. But the host prefers an idle CPU for whom it wakes. So when AWAY_MAX
+ * requests in a row, all from one CPU, were answered on another one, the next STAY_REQUESTS of the
+ * connection are held there: the gofer's thread, and we while we wait. That costs two host calls a
+ * request; so when they are used up it is looked anew. Where no CPU is idle nothing is held.
+ */
+#define AWAY_MAX      4
+#define STAY_REQUESTS 1024
+
+/* 1 + the number of the CPU we are on; 0: nobody wants to know. */
+static uint16_t this_cpu(const struct gofer_client *c)
+{
+	int cpu = c->same_cpu ? sched_getcpu() : -1;
+
+	return cpu >= 0 && cpu < CPUS_MAX ? (uint16_t)(cpu + 1) : 0;
+}
+
+/* Where the gofer's thread shall be for the next request, which comes from `here`. */
+static void choose_cpu(struct gofer_rpc *rpc, uint16_t here)
+{
+	bool forced = here && feature_forced(FEATURE_SAME_CPU);
+
+	if (forced) {
+		rpc->cpu = here;
+	} else if (rpc->cpu != here || rpc->stay_left == 0) {
+		rpc->cpu = 0;
+		if (rpc->asked_from != here)
+			rpc->away_count = 0;
+		rpc->asked_from = here;
+	} else {
+		rpc->stay_left--;
+	}
+}
+
+/* After a request from `here` that wasn't held there. */
+static void note_cpus(struct gofer_rpc *rpc, uint16_t here)
+{
+	const struct gofer_header *reply = (const void *)(rpc->buffer + GOFER_MESSAGE_MAX);
+
+	if (!here || rpc->cpu)
+		return;
+	if (reply->cpu == here && this_cpu(rpc->client) == here)
+		rpc->away_count = 0;
+	else if (++rpc->away_count >= AWAY_MAX) {
+		rpc->away_count = 0;
+		rpc->cpu = here;
+		rpc->stay_left = STAY_REQUESTS;
+	}
+}
+
+static bool stay(const struct gofer_rpc *rpc)
+{
+	return rpc->cpu && cpus_set_only(rpc->cpu - 1u) == 0;
+}
+
+static void stay_no_more(const struct gofer_rpc *rpc, bool *stays)
+{
+	if (*stays)
+		cpus_set(&rpc->client->cpus);
+	*stays = false;
+}
+
 /* ---- connections ---- */
+
+/*
+ * The free connection to take from CPU `cpu` (1 + its number): one whose thread is here, else one
+ * whose thread is nowhere else.
+ */
+static struct gofer_rpc **best_free_locked(struct gofer_client *c, uint16_t cpu)
+{
+	struct gofer_rpc **best = &c->free;
+
+	for (struct gofer_rpc **at = &c->free; *at; at = &(*at)->next_free) {
+		if ((*at)->cpu == cpu)
+			return at;
+		if ((*at)->cpu == 0 && (*best)->cpu)
+			best = at;
+	}
+	return best;
+}
 
 static struct gofer_rpc *take_connection(struct gofer_client *c, bool wait)
 {
-	struct gofer_rpc *rpc;
+	struct gofer_rpc *rpc, **at;
 
 	pthread_mutex_lock(&c->lock);
 	if (!c->free && wait) {
@@ -101,9 +186,10 @@ static struct gofer_rpc *take_connection(struct gofer_client *c, bool wait)
 	}
 	while (!c->free && wait)
 		pthread_cond_wait(&c->freed, &c->lock);
-	rpc = c->free;
+	at = best_free_locked(c, this_cpu(c));
+	rpc = *at;
 	if (rpc)
-		c->free = rpc->next_free;
+		*at = rpc->next_free;
 	pthread_mutex_unlock(&c->lock);
 	return rpc;
 }
@@ -139,6 +225,7 @@ static int send_request(struct gofer_rpc *rpc)
 	ssize_t n;
 
 	h->size = (uint32_t)rpc->req_size;
+	h->cpu = rpc->cpu;
 	n = fd_send(rpc->sock, rpc->req, rpc->req_size, NULL, 0);
 	return n < 0 ? (int)n : 0;
 }
@@ -256,7 +343,7 @@ static int check_reply(struct gofer_rpc *rpc, size_t n, size_t reply_size)
 	const struct gofer_header *req = rpc->req, *h = (void *)(rpc->buffer + GOFER_MESSAGE_MAX);
 
 	if (n < sizeof(*h) || h->size != n || h->type != req->type || h->seq != req->seq ||
-	    h->zero || h->error > 0 || h->error < -4095)
+	    h->error > 0 || h->error < -4095)
 		return rpc_bad_reply(rpc, "wrong header in a reply");
 	if (h->error)
 		return n == sizeof(*h) && rpc->fd < 0
@@ -269,20 +356,25 @@ static int check_reply(struct gofer_rpc *rpc, size_t n, size_t reply_size)
 	return 0;
 }
 
+/* Whether this is one of those that pass the lead before they wait. */
+static bool was_slow(struct gofer_client *c)
+{
+	if (atomic_load_explicit(&c->slow_left, memory_order_relaxed) <= 0)
+		return false;
+	atomic_fetch_sub_explicit(&c->slow_left, 1, memory_order_relaxed);
+	return true;
+}
+
 /*
  * Receives the reply. Passing the lead wakes a thread, which costs as much as most replies take and
  * competes with the gofer for a CPU. So it is kept at first, and passed when the socket's receive
  * time-out strikes (a tick of the host, 1 to 4 ms); then the next SLOW_REQUESTS requests pass it
  * before they wait.
  */
-static ssize_t receive(struct gofer_rpc *rpc)
+static ssize_t receive(struct gofer_rpc *rpc, bool *stays)
 {
 	struct gofer_client *c = rpc->client;
 
-	if (atomic_load_explicit(&c->slow_left, memory_order_relaxed) > 0) {
-		atomic_fetch_sub_explicit(&c->slow_left, 1, memory_order_relaxed);
-		worker_going_long();
-	}
 	for (;;) {
 		struct pollfd p = {.fd = rpc->sock, .events = POLLIN};
 		ssize_t n = fd_recv(rpc->sock, rpc->buffer + GOFER_MESSAGE_MAX, GOFER_MESSAGE_MAX,
@@ -290,21 +382,38 @@ static ssize_t receive(struct gofer_rpc *rpc)
 
 		if (n != -EAGAIN)
 			return n;
+		stay_no_more(rpc, stays);
 		atomic_store_explicit(&c->slow_left, SLOW_REQUESTS, memory_order_relaxed);
 		worker_going_long();
 		poll(&p, 1, -1);
 	}
 }
 
+static ssize_t send_and_receive(struct gofer_rpc *rpc)
+{
+	bool stays, slow = was_slow(rpc->client);
+	uint16_t here = slow ? 0 : this_cpu(rpc->client);
+	ssize_t n;
+
+	if (slow)
+		worker_going_long();
+	choose_cpu(rpc, here);
+	stays = stay(rpc);
+	n = send_request(rpc);
+	if (n == 0)
+		n = receive(rpc, &stays);
+	stay_no_more(rpc, &stays);
+	if (n >= (ssize_t)sizeof(struct gofer_header))
+		note_cpus(rpc, here);
+	return n;
+}
+
 int rpc_call(struct gofer_rpc *rpc, size_t reply_size)
 {
 	ssize_t n = -EIO;
 
-	if (!atomic_load(&rpc->client->broken)) {
-		n = send_request(rpc);
-		if (n == 0)
-			n = receive(rpc);
-	}
+	if (!atomic_load(&rpc->client->broken))
+		n = send_and_receive(rpc);
 	if (n > 0)
 		return check_reply(rpc, (size_t)n, reply_size);
 	if (n == -EMFILE) /* the gofer's answer is lost, the connection is fine */

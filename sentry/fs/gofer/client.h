@@ -25,6 +25,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "base/cpus.h"
 #include "base/list.h"
 #include "base/lock.h"
 #include "fsgofer/protocol.h"
@@ -37,10 +38,14 @@ struct gofer_rpc {
 	size_t reply_size;
 	int fd; /* that came with the reply, -1: none; the user's */
 
-	/* The transport's. */
+	/* The transport's. [c] while the connection is free, else its user's. */
 	struct gofer_client *client;
 	int sock;
 	uint32_t seq;
+	uint16_t cpu;	     /* where the gofer's thread is: 1 + a CPU, 0: anywhere */
+	uint16_t asked_from; /* the CPU of the last request that wasn't held */
+	unsigned away_count; /* so many of those in a row, from there, were answered elsewhere */
+	unsigned stay_left;  /* so many will be held at `cpu` */
 	size_t req_size;
 	struct gofer_rpc *next_free; /* client.lock */
 	uint8_t *buffer;	     /* request and reply, GOFER_MESSAGE_MAX each */
@@ -53,6 +58,8 @@ struct gofer_client {
 	pthread_cond_t freed;	 /* a connection became free */
 	struct gofer_rpc *conns; /* [I] */
 	size_t conn_count;	 /* [I] */
+	bool same_cpu;		 /* [I] requests stay on their CPU */
+	struct cpus cpus;	 /* [I] of a thread that makes no request */
 	struct gofer_rpc *free;	 /* [c] */
 	uint64_t *clunks;	 /* [c] handles to drop */
 	size_t clunk_count;	 /* [c] */

@@ -65,6 +65,8 @@ enum feature_kind {
 	X(HOST_FUTEX, "host-futex", FEATURE_SPEED, "",                                             \
 	  "speed: the sentry keeps the queues of private futexes")                                 \
 	X(FILE_MAPS, "file-maps", FEATURE_SPEED, "", "speed: each read of a file is a host call")  \
+	X(LOOK_AHEAD, "look-ahead", FEATURE_SPEED, "",                                             \
+	  "speed: each new name in a directory is a message to the gofer")                         \
 	X(SAME_CPU, "same-cpu", FEATURE_SPEED, "",                                                 \
 	  "speed: a request to the gofer wakes another CPU, and its answer this one")              \
 	X(EXEC_IN_PLACE, "exec-in-place", FEATURE_SPEED, "",                                       \

@@ -10,6 +10,8 @@
  *	readdir of a directory       names may be looked up ahead from now on
  *	lookup, not here             a message for this name and up to AHEAD_FIRST - 1 more,
  *	                             the next time twice as many, up to GOFER_LOOKUP_MAX
+ *	AHEAD_LIST names looked up   the gofer is asked for the listing (git status has names from
+ *	without a listing            its index, compilers try directories in turn)
  *	AHEAD_TRIAL names fetched,   no more until the next readdir
  *	fewer than a quarter used
  *
@@ -25,16 +27,24 @@
  *
  * All functions are called with the directory's inode.lock held, but for gofer_ahead_listed.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/feature.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "sentry/fs/gofer/internal.h"
+#include "sentry/kernel/lockorder.h"
 
 #define AHEAD_FIRST 32u
 #define AHEAD_TRIAL 256u
+/* Names looked up one by one before a directory is listed: at first, if it pays, and at most. */
+#define AHEAD_LIST     8u
+#define AHEAD_LIST_MIN 2u
+#define AHEAD_LIST_MAX 64u
+#define AHEAD_OF_USE   8u /* names that were waiting here */
 
 struct ahead_entry {
 	struct gofer_node node; /* handle GOFER_HANDLE_NONE: not there (any more) */
@@ -135,9 +145,15 @@ void gofer_ahead_drop_all(struct gofer_super *s)
 	}
 }
 
+void gofer_ahead_init(struct gofer_super *s)
+{
+	mutex_init(&s->ahead_lock, RANK_OBJECT);
+	atomic_init(&s->list_after, AHEAD_LIST);
+}
+
 void gofer_ahead_listed(struct gofer_inode *dir)
 {
-	if (dir->super->shared)
+	if (dir->super->shared || feature_off(FEATURE_LOOK_AHEAD))
 		return;
 	atomic_store(&dir->ahead_asked, 0);
 	atomic_store(&dir->ahead_taken, 0);
@@ -159,7 +175,8 @@ bool gofer_ahead_take(struct gofer_inode *dir, const char *name, struct gofer_no
 		gofer_clunk(dir->super->client, node.handle, false);
 		return false;
 	}
-	atomic_fetch_add(&dir->ahead_taken, 1);
+	if (atomic_fetch_add(&dir->ahead_taken, 1) + 1 == AHEAD_OF_USE)
+		atomic_store(&dir->super->list_after, AHEAD_LIST_MIN);
 	*ret = node;
 	return true;
 }
@@ -234,27 +251,57 @@ static void add_name(struct gofer_rpc *rpc, struct ahead *a, const char *name)
 		a->entries[a->count++].name = xstrdup(name);
 }
 
-/* The names to ask for: `name` first, then what follows it in the listing. */
+/* Whether the entry at `at` is asked for the first time; notes that it is. */
+static bool first_time(struct listing *l, size_t at)
+{
+	uint64_t bit = 1ull << at / 8 % 64, *word;
+
+	if (!l->asked)
+		l->asked = xcalloc(l->size / 512 + 1, sizeof(*l->asked));
+	word = &l->asked[at / 512];
+	if (*word & bit)
+		return false;
+	*word |= bit;
+	return true;
+}
+
+/* Adds the name of an entry, unless it was asked for before, or waits. */
+static void add_entry(struct gofer_rpc *rpc, struct gofer_inode *dir, struct listing *l,
+		      struct ahead *a, size_t at)
+{
+	const struct gofer_dirent *e = entry_at(l, at);
+	char copy[GOFER_NAME_MAX + 1];
+
+	if (!first_time(l, at))
+		return;
+	memcpy(copy, entry_name(e), e->name_size);
+	copy[e->name_size] = '\0';
+	if (!is_waiting(dir, copy))
+		add_name(rpc, a, copy);
+}
+
+/*
+ * The names to ask for: `name` first, then what follows it in the listing, round to its start. With
+ * a directory only directories: who walks a tree without looking at each file needs no others.
+ */
 static void add_names(struct gofer_rpc *rpc, struct gofer_inode *dir, struct listing *l,
 		      struct ahead *a, const char *name, uint32_t size)
 {
 	const struct gofer_dirent *e = find_entry(l, l->ahead_at, name);
-	size_t at;
+	size_t at, left = l->size;
+	bool only_dirs = e && e->type == DT_DIR;
 
 	add_name(rpc, a, name);
 	if (!e)
 		return;
-	for (at = (size_t)((const uint8_t *)e - l->entries) + e->size; a->count + 1 < size;
-	     at += e->size) {
-		char copy[GOFER_NAME_MAX + 1];
-
+	at = (size_t)((const uint8_t *)e - l->entries);
+	first_time(l, at);
+	for (; left && a->count + 1 < size; left -= e->size, at += e->size) {
+		if (at >= l->size)
+			at = 0;
 		e = entry_at(l, at);
-		if (!e)
-			break;
-		memcpy(copy, entry_name(e), e->name_size);
-		copy[e->name_size] = '\0';
-		if (!is_waiting(dir, copy))
-			add_name(rpc, a, copy);
+		if (!only_dirs || e->type == DT_DIR)
+			add_entry(rpc, dir, l, a, at);
 	}
 	l->ahead_at = at;
 	atomic_fetch_add(&dir->ahead_asked, a->count);
@@ -320,6 +367,28 @@ static int call_lookup(struct gofer_inode *dir, struct listing *l, const char *n
 	return err;
 }
 
+/*
+ * A name is looked up by itself. Whether a listing is worth it is known from the last ones: that of
+ * one directory being of use makes the next come at once, one that isn't makes it come later. The
+ * same directory isn't listed again before many times as many names.
+ */
+static void count_single(struct gofer_inode *dir)
+{
+	struct gofer_super *s = dir->super;
+	uint32_t after = atomic_load_explicit(&s->list_after, memory_order_relaxed);
+
+	if (s->shared || feature_off(FEATURE_LOOK_AHEAD))
+		return;
+	if (++dir->single_count < MAX(dir->single_max, after))
+		return;
+	dir->single_count = 0;
+	dir->single_max = 8 * MAX(MIN(dir->single_max, 1u << 20), AHEAD_LIST);
+	atomic_store(&s->list_after, MIN(2 * after, AHEAD_LIST_MAX));
+	gofer_list_unasked(dir);
+	gofer_ahead_listed(dir);
+	atomic_store(&dir->ahead_size, GOFER_LOOKUP_MAX);
+}
+
 int gofer_ahead_lookup(struct gofer_inode *dir, const char *name, struct gofer_node *ret)
 {
 	struct listing *l = NULL;
@@ -328,8 +397,10 @@ int gofer_ahead_lookup(struct gofer_inode *dir, const char *name, struct gofer_n
 
 	if (size > 1)
 		l = gofer_known_listing(dir, false);
-	if (!l)
+	if (!l) {
+		count_single(dir);
 		return -EAGAIN;
+	}
 	err = call_lookup(dir, l, name, size, ret);
 	listing_put(l);
 	return err;

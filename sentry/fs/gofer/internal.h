@@ -36,7 +36,7 @@
 
 struct cred;
 
-#define AHEAD_SLOTS 8
+#define AHEAD_SLOTS 32
 #define NODES_MAX   256
 
 struct ahead;
@@ -61,6 +61,7 @@ struct gofer_super {
 	struct mutex ahead_lock;	  /* RANK_OBJECT */
 	struct ahead *ahead[AHEAD_SLOTS]; /* ahead_lock: nodes nobody asked for yet (ahead.c) */
 	unsigned ahead_next;		  /* ahead_lock: the slot to use next */
+	atomic_uint list_after;		  /* [a] ahead.c */
 
 	struct mutex nodes_lock; /* RANK_OBJECT */
 	struct gofer_node_record
@@ -77,12 +78,13 @@ struct host_file {
 /* Entries of a directory as the gofer gave them. */
 struct listing {
 	struct refcount ref;
-	uint64_t next_cookie;	       /* [I] to go on after the last */
-	bool eof;		       /* [I] nothing follows */
-	bool complete;		       /* [I] all of the directory */
-	uint32_t entry_count;	       /* [I] */
-	size_t size;		       /* [I] */
-	size_t ahead_at;	       /* [i] of the directory: where the last batch ended */
+	uint64_t next_cookie; /* [I] to go on after the last */
+	bool eof;	      /* [I] nothing follows */
+	bool complete;	      /* [I] all of the directory */
+	uint32_t entry_count; /* [I] */
+	size_t size;	      /* [I] */
+	size_t ahead_at;      /* [i] of the directory: where the last batch ended */
+	uint64_t *asked;      /* [i] a bit for each 8 bytes of entries: looked up; or NULL */
 	_Alignas(8) uint8_t entries[]; /* [I] struct gofer_dirent, checked */
 };
 
@@ -104,6 +106,8 @@ struct gofer_inode {
 	/* Of a directory, see ahead.c. */
 	atomic_uint ahead_size;		      /* [a] names to look up at once; 0: one */
 	atomic_uint ahead_asked, ahead_taken; /* [a] since it was listed */
+	uint32_t single_count;		      /* [i] names asked for one by one */
+	uint32_t single_max;		      /* [i] at least so many, and it is listed */
 
 	struct mutex map_lock;	   /* RANK_FILEMAP */
 	struct map_chunk **chunks; /* [map_lock] of a file, by number (filemap.c) */
@@ -198,12 +202,19 @@ int gofer_dir_open(struct inode *i, struct file *f);
 void listing_put(struct listing *l); /* NULL is fine */
 /* A reference to what the directory's inode keeps, or NULL. must_be_true: not if it changed. */
 struct listing *gofer_known_listing(struct gofer_inode *g, bool must_be_true);
+/*
+ * Lists a directory that nobody asked for, and keeps the listing if there is room. It only says
+ * what to look up: what a guest has not listed it need not have seen at one moment, and somebody
+ * on the host may copy files into a tree that he shouldn't touch.
+ */
+void gofer_list_unasked(struct gofer_inode *g);
 /* The directory's entries changed. */
 void gofer_dir_changed(struct gofer_inode *g);
 /* Drops the kept listing. */
 void gofer_drop_listing(struct gofer_inode *g);
 
 /* ---- ahead.c ---- */
+void gofer_ahead_init(struct gofer_super *s);
 /* A node that has arrived already: its handle is the caller's. */
 bool gofer_ahead_take(struct gofer_inode *dir, const char *name, struct gofer_node *ret);
 /* Whether the directory is known not to have the name. */

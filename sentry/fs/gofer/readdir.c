@@ -45,8 +45,10 @@ static uint64_t cookie_of(int64_t pos)
 
 void listing_put(struct listing *l)
 {
-	if (l && refcount_put(&l->ref))
-		free(l);
+	if (!l || !refcount_put(&l->ref))
+		return;
+	free(l->asked);
+	free(l);
 }
 
 /* Takes the inode's listing away from it. */
@@ -88,8 +90,11 @@ struct listing *gofer_known_listing(struct gofer_inode *g, bool must_be_true)
 	return l;
 }
 
-/* Keeps a listing in the place of another, if no entry has changed since `version`. */
-static void cache_listing(struct gofer_inode *g, struct listing *l, unsigned version)
+/*
+ * Keeps a listing in the place of another, if no entry has changed since `version`. is_true: it
+ * may answer for the directory from now on.
+ */
+static void cache_listing(struct gofer_inode *g, struct listing *l, unsigned version, bool is_true)
 {
 	struct gofer_client *c = g->super->client;
 
@@ -100,7 +105,7 @@ static void cache_listing(struct gofer_inode *g, struct listing *l, unsigned ver
 		drop_cached_locked(g);
 		refcount_get(&l->ref);
 		g->listing = l;
-		g->listing_true = true;
+		g->listing_true = is_true;
 		atomic_fetch_add(&c->cached_bytes, l->size);
 	}
 	mutex_unlock(&g->lock);
@@ -131,6 +136,7 @@ static struct listing *listing_from(const struct gofer_reply_readdir *reply, siz
 	l->entry_count = reply->entry_count;
 	l->size = size;
 	l->ahead_at = 0;
+	l->asked = NULL;
 	l->next_cookie = cookie;
 	memcpy(l->entries, reply + 1, size);
 	for (size_t at = 0; at < size;) {
@@ -173,6 +179,20 @@ static int call_readdir(struct gofer_inode *g, struct gofer_dir *d, uint64_t coo
 	return err;
 }
 
+void gofer_list_unasked(struct gofer_inode *g)
+{
+	unsigned version = atomic_load(&g->version);
+	struct gofer_dir d = {.stream = GOFER_HANDLE_NONE};
+	struct listing *l;
+
+	if (call_readdir(g, &d, 0, &l))
+		return;
+	if (d.stream)
+		gofer_clunk(g->super->client, d.stream, false);
+	cache_listing(g, l, version, false);
+	listing_put(l);
+}
+
 /* Fills d->list with what comes at pos. */
 static int fetch(struct file *f, struct gofer_dir *d, int64_t pos)
 {
@@ -197,7 +217,7 @@ static int fetch(struct file *f, struct gofer_dir *d, int64_t pos)
 		}
 		if (err)
 			return err;
-		cache_listing(g, l, version);
+		cache_listing(g, l, version, true);
 	}
 	listing_put(d->list);
 	d->list = l;

@@ -274,7 +274,7 @@ static struct super_block *make_super(struct kernel *k, struct gofer_client *c,
 	s->shared = shared;
 	s->root_dev = root->attr.dev;
 	mutex_init(&s->table_lock, RANK_LEAF);
-	mutex_init(&s->ahead_lock, RANK_OBJECT);
+	gofer_ahead_init(s);
 	mutex_init(&s->nodes_lock, RANK_OBJECT);
 	grow_table(s);
 	sb->private = s;

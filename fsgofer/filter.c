@@ -93,7 +93,7 @@ static const struct filter_rule rules[] = {
 	ANY(getpid, "log_writev"),
 	ANY(clock_gettime, "log_writev, where the vDSO can't"),
 	ANY(futex, "locks, joining threads"),
-	ANY(madvise, "the C library, as a thread ends: gives back its stack"),
+	ANY(madvise, "do_trim; the C library, as a thread ends: gives back its stack"),
 	ANY(munmap, "the C library, as a thread is joined"),
 	ANY(rt_sigprocmask, "the C library, as a thread ends"),
 	ANY(rt_sigreturn, "the kernel, after a debugger or stop signal"),

@@ -173,7 +173,6 @@ int gofer_main(const struct gofer_args *args)
 		fd_write_all(args->ready_fd, e.text, strlen(e.text));
 		return 1;
 	}
-	mem_drop_image();
 	timeline_mark("gofer serves");
 	/* Not an error for the gofer if runsc is gone: the sentry may be there. */
 	fd_write_all(args->ready_fd, "", 1);

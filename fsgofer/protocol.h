@@ -84,6 +84,7 @@ enum gofer_type {
 	GOFER_LISTXATTR,
 	GOFER_REMOVEXATTR,
 	GOFER_CLUNK,
+	GOFER_TRIM,
 	GOFER_TYPE_COUNT,
 };
 
@@ -346,6 +347,8 @@ struct gofer_req_xattr {
 	uint32_t value_size; /* SETXATTR only */
 	uint32_t flags;	     /* SETXATTR only */
 };
+
+/* TRIM: a header alone, both ways. The gofer gives back memory that it doesn't need now. */
 
 /* CLUNK: tail: count handles (1 to GOFER_CLUNK_MAX). Unknown ones are skipped. No reply. */
 struct gofer_req_clunk {

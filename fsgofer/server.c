@@ -11,12 +11,14 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/mem.h"
 #include "fsgofer/request.h"
 
 #define SCRATCH_SIZE (16u * 1024)
 #define CONN_BYTES   (2 * GOFER_MESSAGE_MAX + SCRATCH_SIZE)
 
 static int do_clunk(struct gofer_conn *c);
+static int do_trim(struct gofer_conn *c);
 
 /* One row a request: the size of its structure, whether a tail may follow, who answers. */
 static const struct request_row {
@@ -52,6 +54,7 @@ static const struct request_row {
     [GOFER_REMOVEXATTR] = {"removexattr", sizeof(struct gofer_req_xattr), true, false,
 			   do_removexattr},
     [GOFER_CLUNK] = {"clunk", sizeof(struct gofer_req_clunk), true, true, do_clunk},
+    [GOFER_TRIM] = {"trim", sizeof(struct gofer_header), false, false, do_trim},
 };
 
 int gofer_server_init(struct gofer_server *s, const struct gofer_root *roots, uint32_t root_count,
@@ -164,6 +167,13 @@ static int do_clunk(struct gofer_conn *c)
 		return -EBADMSG;
 	for (uint32_t i = 0; i < req->count; i++)
 		handles_clunk(&c->server->handles, req->handles[i]);
+	return 0;
+}
+
+static int do_trim(struct gofer_conn *c)
+{
+	reply_begin(c, sizeof(struct gofer_header));
+	mem_drop_image();
 	return 0;
 }
 

@@ -39,6 +39,7 @@
 #include "base/timeline.h"
 #include "platform/platform.h"
 #include "sentry/fs/builtin.h"
+#include "sentry/fs/gofer/client.h"
 #include "sentry/fs/gofer/gofer_fs.h"
 #include "sentry/fs/proc/sysctl.h"
 #include "sentry/kernel/answers.h"
@@ -251,23 +252,36 @@ static void watch_events(struct boot *b)
 }
 
 /*
- * The pages of runsc that only the start needed are let go of, once, when the program has had time
- * to begin. From then on an idle sandbox sleeps for good.
+ * The pages of runsc that only a start needed are let go of when what was created, or the program,
+ * has had time to begin. From then on an idle sandbox sleeps for good.
  */
 #define SETTLE_NS 300000000ull
+
+void boot_settle_later(struct boot *b)
+{
+	b->settles_ns = time_monotonic_ns() + SETTLE_NS;
+}
+
+static void settle(struct boot *b)
+{
+	if (!gofer_trim(b->gofer)) {
+		boot_settle_later(b);
+		return;
+	}
+	b->settles_ns = 0;
+	mem_drop_image();
+}
 
 static void event_loop(struct boot *b)
 {
 	struct kernel *k = b->kernel;
-	bool settled = false;
 
+	boot_settle_later(b);
 	while (!atomic_load(&k->ended)) {
-		hostpoll_dispatch(k, settled ? -1 : (int)(SETTLE_NS / 1000000));
+		hostpoll_dispatch(k, b->settles_ns ? (int)(SETTLE_NS / 1000000) : -1);
 		workers_run_woken(k);
-		if (!settled && time_monotonic_ns() - b->created_ns >= SETTLE_NS) {
-			settled = true;
-			mem_drop_image();
-		}
+		if (b->settles_ns && time_monotonic_ns() >= b->settles_ns)
+			settle(b);
 	}
 }
 
@@ -344,7 +358,7 @@ static void finish(struct boot *b)
 
 void sandbox_main(const struct sandbox_args *args)
 {
-	struct boot b = {.args = args, .spec = args->spec, .created_ns = time_monotonic_ns()};
+	struct boot b = {.args = args, .spec = args->spec};
 	int err;
 
 	log_setup(log_fd(), args->options->log_json, args->options->log_level, "sentry");

@@ -48,7 +48,7 @@ struct boot {
 	struct path root;    /* of the container */
 	struct task *init;   /* loaded, not yet started; NULL once it runs */
 	struct tty *console; /* or NULL */
-	uint64_t created_ns; /* monotonic: when sandbox_main began */
+	uint64_t settles_ns; /* monotonic: when what a start needed may be let go of; 0: it was */
 	struct hostpoll control, timer, event, winch;
 	struct control_client control_clients[CONTROL_CLIENTS_MAX];
 	uint64_t control_client_number; /* of the last */
@@ -61,6 +61,9 @@ struct boot {
 /* Tells `create` what failed and ends the process. */
 void boot_fail(struct boot *b, enum sandbox_error_kind kind, int err, const char *fmt, ...)
     __printf(4, 5) __noreturn;
+
+/* The program begins now: what a start needs is kept until it has. On the event thread. */
+void boot_settle_later(struct boot *b);
 
 /* boot_mounts.c: the container's tree, from config.json. Ends the process on failure. */
 void boot_mounts(struct boot *b);

@@ -52,6 +52,7 @@ static int do_start(struct boot *b)
 		return -EALREADY;
 	b->init = NULL;
 	timeline_mark("asked to start");
+	boot_settle_later(b);
 	return task_start_init(init);
 }
 

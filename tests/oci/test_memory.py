@@ -15,12 +15,12 @@ PATIENCE = 10
 RELEASE = os.path.basename(os.path.normpath(os.environ.get("O", "out/release"))) == "release"
 
 
-@test
-def idle(box):
+def within_budget(box, seconds_created):
     if not RELEASE or any(flag.startswith("--force") for flag in box.flags):
         raise Skip("the figure is that of a release build as it comes")
     box.script("echo ready; exec sleep 1000")
     out = box.create_piped()
+    time.sleep(seconds_created)
     box.ok("start", box.id)
     out.readline()
     sentry, gofer = box.state()["pid"], box.gofer_pid()
@@ -35,3 +35,14 @@ def idle(box):
     box.ok("kill", box.id, "KILL")
     wait_dead(sentry)
     box.ok("delete", box.id)
+
+
+@test
+def idle(box):
+    within_budget(box, 0)
+
+
+@test
+def idle_after_a_late_start(box):
+    """An engine takes its time between create and start."""
+    within_budget(box, 1)

@@ -627,6 +627,28 @@ static void clunks(void **state)
 	assert_int_equal(handles_used_count(&f.server.handles), 1);
 }
 
+/* The connection ends; the other one goes on. */
+static void assert_hung_up(int err)
+{
+	assert_int_equal(err, -EPIPE);
+	assert_int_equal(handle_call(&f.m, f.socks[1], GOFER_GETATTR, f.root), 0);
+}
+
+/* What is given back comes again when it is needed. */
+static void trims(void **state)
+{
+	int s = f.socks[0];
+
+	(void)state;
+	for (int i = 0; i < 10; i++) {
+		msg_begin(&f.m, GOFER_TRIM, sizeof(struct gofer_header));
+		assert_int_equal(msg_call(&f.m, s), 0);
+		assert_int_equal(handle_call(&f.m, s, GOFER_GETATTR, f.root), 0);
+	}
+	msg_begin(&f.m, GOFER_TRIM, sizeof(struct gofer_req_handle));
+	assert_hung_up(msg_call(&f.m, s));
+}
+
 static void full_table_refuses(void **state)
 {
 	int s = f.socks[0];
@@ -650,13 +672,6 @@ static void full_table_refuses(void **state)
 	assert_int_equal(make(&f.m, s, GOFER_CREATE, f.root, "new", 0755), -EMFILE);
 	assert_int_equal(faccessat(f.root_fd, "new", F_OK, 0), -1);
 	assert_int_equal(handle_call(&f.m, s, GOFER_GETATTR, f.root), 0);
-}
-
-/* The connection ends; the other one goes on. */
-static void assert_hung_up(int err)
-{
-	assert_int_equal(err, -EPIPE);
-	assert_int_equal(handle_call(&f.m, f.socks[1], GOFER_GETATTR, f.root), 0);
 }
 
 #define HOSTILE(name, ...)                                                                         \
@@ -932,6 +947,7 @@ int main(int argc, char **argv)
 	    T(lists_small_in_one),
 	    T(readonly_mount_refuses),
 	    T(clunks),
+	    T(trims),
 	    T(full_table_refuses),
 	    T(hostile_truncated),
 	    T(hostile_only_a_byte),

@@ -307,6 +307,18 @@ void gofer_clunk_now(struct gofer_client *c)
 	rpc_end(rpc);
 }
 
+bool gofer_trim(struct gofer_client *c)
+{
+	struct gofer_rpc *rpc = take_connection(c, false);
+
+	if (!rpc)
+		return false;
+	set_request(rpc, GOFER_TRIM, sizeof(struct gofer_header));
+	rpc_call(rpc, sizeof(struct gofer_header));
+	rpc_end(rpc);
+	return true;
+}
+
 /* ---- a request ---- */
 
 struct gofer_rpc *rpc_begin(struct gofer_client *c, enum gofer_type type, size_t req_size)

@@ -99,7 +99,13 @@ int rpc_bad_reply(struct gofer_rpc *rpc, const char *why);
 bool rpc_attr_ok(const struct gofer_attr *attr);
 bool rpc_node_ok(const struct gofer_node *node);
 
-/* Requests sent, of all kinds but CLUNK. */
+/*
+ * Has the gofer give back memory that it doesn't need now. For the event thread: false, and nothing
+ * is done, if all connections are in use.
+ */
+bool gofer_trim(struct gofer_client *c);
+
+/* Requests sent, of all kinds but CLUNK and TRIM. */
 uint64_t gofer_request_count(const struct gofer_client *c);
 
 /* Drops a handle, soon: with other requests, or at once if urgent and a connection is free. */

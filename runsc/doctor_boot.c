@@ -38,6 +38,7 @@
 #define GUEST_CALL   0x1ffu /* no call's number */
 #define GUEST_CALLS  64
 #define BOOT_SECONDS 2
+#define EXIT_HANGS   124
 
 /* ---- a platform ---- */
 
@@ -69,9 +70,7 @@ static void guest_died(void *cookie, struct platform_thread *t, bool killed_by_h
 
 static void platform_broke(void *cookie, const char *why)
 {
-	(void)cookie;
-	log_debug(LOGC_PLATFORM, "doctor: %s", why);
-	_exit(1);
+	give_up(cookie, "%s", why);
 }
 
 static void next_event(struct trial *t, struct platform *p, enum platform_event_type type,
@@ -144,7 +143,7 @@ static void run_guest(struct trial *t, struct platform *p)
 
 static void start_platform(struct trial *t, const struct sandbox_args *args)
 {
-	static const struct platform_callbacks callbacks = {guest_died, platform_broke, NULL};
+	const struct platform_callbacks callbacks = {guest_died, platform_broke, t};
 	static const struct copyplan no_plans[1];
 	struct platform_config config = {
 	    .name = t->name,
@@ -175,13 +174,23 @@ static void start_platform(struct trial *t, const struct sandbox_args *args)
 	_exit(0); /* takes the guest along */
 }
 
+/* Process 1 of a PID namespace is never ended by what a signal does by default. */
+static void out_of_time(int signo)
+{
+	(void)signo;
+	_exit(EXIT_HANGS);
+}
+
 static void __noreturn trial_child(struct trial *t, const struct namespaces *n, int parked)
 {
 	struct sandbox_args args = {.proc_fd = -1, .exec_dir_fd = -1};
+	sigset_t none;
 	struct error *e;
 	char byte;
 
-	signal(SIGALRM, SIG_DFL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	signal(SIGALRM, out_of_time);
 	alarm(BOOT_SECONDS);
 	if (read(parked, &byte, 1) != 1)
 		_exit(1);
@@ -238,9 +247,9 @@ static void try_platform(const struct runsc_options *o, const char *name, struct
 	if (e)
 		snprintf(t->why, sizeof(t->why), "%s", e->message);
 	else if (!t->works && WIFSIGNALED(status))
-		snprintf(t->why, sizeof(t->why),
-			 WTERMSIG(status) == SIGALRM ? "the guest hangs" : "ended by signal %d",
-			 WTERMSIG(status));
+		snprintf(t->why, sizeof(t->why), "ended by signal %d", WTERMSIG(status));
+	else if (!t->works && WEXITSTATUS(status) == EXIT_HANGS)
+		snprintf(t->why, sizeof(t->why), "the guest hangs");
 	error_free(e);
 }
 

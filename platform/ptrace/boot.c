@@ -67,7 +67,7 @@ static int until_up(const struct tracer *x, pid_t pid)
 /* In a process of its own, which has given up what the sentry will have given up by then. */
 static int try_to_trace(void)
 {
-	pid_t pid;
+	pid_t pid, gone;
 	int err = 0;
 
 	drop_capabilities();
@@ -82,7 +82,10 @@ static int try_to_trace(void)
 	if (ptrace(PTRACE_SEIZE, pid, NULL, OPTIONS) < 0)
 		err = errno;
 	kill(pid, SIGKILL);
-	waitpid(pid, NULL, __WALL);
+	/* A sanitizer may have started a thread in it: also traced, and to be reaped first. */
+	do
+		gone = waitpid(-1, NULL, __WALL);
+	while (gone != pid && (gone > 0 || errno == EINTR));
 	return err;
 }
 

@@ -11,6 +11,7 @@ NUMBERS = {"ptrace": 101, "unshare": 272, "process_vm_readv": 310, "process_vm_w
            "pidfd_getfd": 438, "ioctl": 16, "fsopen": 430}
 SECCOMP_NEW_LISTENER = 8
 NOTIF_SET_FLAGS = 0x40082104
+NOTIF_RECV = 0xc0502100
 
 LD_NR, LD_ARG1 = 0x20, 0x20
 JEQ, JSET, RET = 0x15, 0x45, 0x06

@@ -11,7 +11,7 @@ import sys
 from harness import check, contains, equal, test
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "../lib"))
-from deny import NO_NOTIFICATION, NO_SYNC_WAKE_UP, deny  # noqa: E402
+from deny import NO_NOTIFICATION, NO_SYNC_WAKE_UP, NOTIF_RECV, deny  # noqa: E402
 
 OWN_SWITCHES = True  # these tests choose platforms and features themselves: RUNSC_FLAGS would say it twice
 
@@ -121,6 +121,17 @@ def neither_notification_nor_ptrace(box):
     r = box.runsc("doctor", preexec_fn=deny(NO_NOTIFICATION, ("ptrace", errno.EPERM)))
     equal(r.status, 1, "status")
     check(re.fullmatch(r"verdict +no +ready +\S.*", r.out.splitlines()[-1]), f"the verdict: {r.out[-200:]!r}")
+
+
+@test
+def a_platform_that_hangs(box):
+    """Nothing is waited for without end on a host whose calls say yes and do nothing."""
+    report = doctor(box, ("ptrace", 0))
+    equal(platforms(report)["ptrace"]["works"], False, "ptrace works")
+    check(platforms(report)["ptrace"]["why"], "no reason why ptrace does not")
+    equal(report["platform"], "notify", "the platform")
+    report = doctor(box, ("ioctl", 0, "is", NOTIF_RECV), status=1)  # it begins, so it would be chosen
+    contains(platforms(report)["notify"]["why"], "the guest hangs", "why notify doesn't")
 
 
 @test

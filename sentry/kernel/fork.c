@@ -456,6 +456,7 @@ int64_t task_clone(struct task *t, const struct clone_params *p)
 		return err;
 	}
 	tid = child->tid;
+	patch_task_new(child);
 	if (!(p->flags & ABI_CLONE_THREAD))
 		itimer_cpu_limit(child->tg, child->tg->rlimits[ABI_RLIMIT_CPU].cur);
 	write_parent_tid(t, p, tid);

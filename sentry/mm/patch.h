@@ -96,6 +96,12 @@ bool patch_fault(struct task *t);
 /* A thread was stopped: if it was in a trampoline, event and reply say where it would be without.
  */
 void patch_stopped(struct task *t);
+/*
+ * A child that has its id and doesn't run yet: when it is looked at for the first time. At another
+ * call for each, so that those whose life is shorter than the time between two looks are seen at
+ * all of their calls taken together.
+ */
+void patch_task_new(struct task *child);
 void patch_task_destroy(struct task *t);
 
 /* In struct task. */

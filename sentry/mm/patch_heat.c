@@ -306,6 +306,14 @@ bool patch_mm_is_original(struct mm *mm)
 	return original;
 }
 
+void patch_task_new(struct task *child)
+{
+	const struct patch_cache *c = child->kernel->patches;
+
+	if (c && !c->forced)
+		child->patch.countdown = (uint32_t)child->tid % PATCH_TICK;
+}
+
 void patch_task_destroy(struct task *t)
 {
 	free(t->patch.saved);

@@ -70,7 +70,8 @@ enum feature_kind {
 	X(SAME_CPU, "same-cpu", FEATURE_SPEED, "",                                                 \
 	  "speed: a request to the gofer wakes another CPU, and its answer this one")              \
 	X(EXEC_IN_PLACE, "exec-in-place", FEATURE_SPEED, "",                                       \
-	  "speed: each execve takes a new host process")
+	  "speed: each execve takes a new host process")                                           \
+	X(LENT_VFORK, "lent-vfork", FEATURE_SPEED, "", "speed: each vfork makes a host process")
 
 enum feature {
 #define FEATURE_ENUM(id, ...) FEATURE_##id,

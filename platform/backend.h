@@ -51,6 +51,15 @@ struct platform_backend {
 	/* platform_reply. Negative errno if the thread can't be replied to at all. */
 	int (*reply)(struct platform_thread *t, const struct platform_reply *r);
 	/*
+	 * platform_lend (lend.c): the thread can be reached and waits for its reply just so that it
+	 * could be another one's. Caller holds t->lock as well. NULL: threads can't be lent.
+	 */
+	bool (*can_lend_locked)(struct platform_thread *t);
+	/* The child (platform_thread.over) is to end: lend_over_locked, as soon as it waits. */
+	void (*end_lent_locked)(struct platform_thread *t);
+	/* The lender has its host thread again: the reply that waits for that, if there is one. */
+	void (*came_back_locked)(struct platform_thread *t);
+	/*
 	 * Guest memory where the host keeps the sentry out of it; t may be NULL. Bytes copied from
 	 * the start (the next one faults), or -ESRCH: there is no way now. NULL: there is none.
 	 */

@@ -55,6 +55,8 @@ PLAIN(platform_mm_new);
 PLAIN(platform_can_clear);
 PLAIN(platform_thread_mm);
 PLAIN(platform_clone_prepare);
+PLAIN(platform_can_lend);
+PLAIN(platform_lend);
 PLAIN(platform_reply);
 PLAIN(platform_answers_set);
 PLAIN(platform_own_set);
@@ -725,6 +727,30 @@ bool platform_can_clear(struct platform_thread *t)
 	r = plain_platform_can_clear(t);
 	unuse(t);
 	return r;
+}
+
+bool platform_can_lend(struct platform_thread *t)
+{
+	bool r;
+
+	use("platform_can_lend", t);
+	r = plain_platform_can_lend(t);
+	unuse(t);
+	return r;
+}
+
+void platform_lend(struct platform_thread *child)
+{
+	struct shadow *s;
+
+	pthread_mutex_lock(&lock);
+	s = must_find("platform_lend", child);
+	if (s->state != SHADOW_PREPARED)
+		broken("platform_lend", "the child is %s, not prepared", state_names[s->state]);
+	must_be_owned("platform_lend: parent", must_find("platform_lend: parent", s->parent));
+	s->state = SHADOW_ORDERED;
+	pthread_mutex_unlock(&lock);
+	plain_platform_lend(child);
 }
 
 /* ---- guest memory ---- */

@@ -77,7 +77,8 @@ struct platform_mm {
 struct free_slot {
 	struct list link;
 	uint32_t slot;
-	bool gone; /* the host process is reaped: no need to look at the word */
+	bool gone;  /* the host process is reaped: no need to look at the word */
+	bool fresh; /* its stack was never mapped */
 };
 
 /* The sentry's own copy of a window, and what it has written there. */
@@ -128,21 +129,32 @@ struct platform_thread {
 	bool kick_pending, kill_pending; /* [p] asked for before HELLO */
 	bool death_by_host;		 /* [p] for the callback */
 
+	/* lend.c. Both are written with [p] and that thread's [t], so each alone is good to read. */
+	struct platform_thread *lent_to; /* runs in our host thread; we wait */
+	struct platform_thread *lender;	 /* whose host thread we run in, while it lives */
+	struct channel
+	    *returns_from; /* [t] what the next reply is to bring our host thread back from */
+	struct channel *lend_channel; /* [p] of the slot that is kept for the next child, or NULL */
+	uint32_t lend_slot;	      /* [p] and its number */
+
 	struct mutex lock;
 	_Atomic(enum thread_state)
-	    state;		   /* [t], until HELLO [p]; to DEAD with both held; read by any */
-	pid_t tid;		   /* [t] 0 until HELLO */
-	bool bell;		   /* [t] while STOPPED: it waits in a doorbell that we received */
-	bool kick_in_reply;	   /* [t] a kick that the next reply brings */
-	uint64_t notif_id;	   /* [t] of that doorbell */
-	uint64_t seq;		   /* [t] of the last request taken */
-	bool hello;		   /* [t] its first reply answers the HELLO */
-	bool own_stack_inherited;  /* [I] its slot's stack is inherited by forks */
-	bool slot_fresh;	   /* [I] its slot has no stack yet */
-	bool channel_sent;	   /* [t] of a new process: it has been answered */
-	bool copying;		   /* [t] while STOPPED: notify/copy.c uses it, replies must wait */
-	bool to_lend;		   /* [t] notify/copy.c takes it as soon as it stops */
-	struct ordered ordered;	   /* [t] */
+	    state;		  /* [t], until HELLO [p]; to DEAD with both held; read by any */
+	pid_t tid;		  /* [t] 0 until HELLO */
+	bool bell;		  /* [t] while STOPPED: it waits in a doorbell that we received */
+	bool kick_in_reply;	  /* [t] a kick that the next reply brings */
+	uint64_t notif_id;	  /* [t] of that doorbell */
+	uint64_t seq;		  /* [t] of the last request taken */
+	bool hello;		  /* [t] its first reply answers the HELLO */
+	bool own_stack_inherited; /* [I] its slot's stack is inherited by forks */
+	bool slot_fresh;	  /* [I] its slot has no stack yet */
+	bool channel_sent;	  /* [t] of a new process: it has been answered */
+	bool slot_kept;		  /* [p] its lender has the slot, when it is dead */
+	bool begun;		/* [t] of one that was lent a host thread: it had its first reply */
+	bool over;		/* [t] and it is to end when it is next heard of */
+	bool copying;		/* [t] while STOPPED: notify/copy.c uses it, replies must wait */
+	bool to_lend;		/* [t] notify/copy.c takes it as soon as it stops */
+	struct ordered ordered; /* [t] */
 	struct lost_reply *lost;   /* [t] a reply that could not be handed over */
 	bool watched;		   /* [L] notify/poll.c: its channel is polled */
 	uint32_t streak;	   /* [L] calls in a row that came fast */
@@ -238,7 +250,7 @@ void mm_await_birth(struct platform_mm *mm);
 void platform_thread_unref(struct platform_thread *t);
 /* Caller holds p->lock. -EAGAIN if there are none left. *ret_fresh: its stack is to be mapped. */
 int slot_take_locked(struct platform_mm *mm, uint32_t *ret_slot, bool *ret_fresh);
-void slot_release_locked(struct platform_mm *mm, uint32_t slot, bool gone);
+void slot_release_locked(struct platform_mm *mm, uint32_t slot, bool gone, bool fresh);
 /* The clone that makes child is ordered from parent. Caller holds p->lock. */
 void clone_order_locked(struct platform_thread *parent, struct platform_thread *child);
 /* The child is as it was before clone_order_locked. Caller holds p->lock. */
@@ -257,6 +269,16 @@ void process_kill_locked(struct host_process *process);
 /* To be killed by the next platform_settle. Caller holds p->lock. */
 void process_doom_locked(struct host_process *process);
 uint64_t random_token(void);
+
+/* lend.c; callers hold p->lock. */
+/* The child is dead for the sentry; its host thread waits in the bell that is given. */
+void lend_over_locked(struct platform_thread *child);
+/* platform_kill of t: true, if that was all there is to do. */
+bool lend_kill_locked(struct platform_thread *t);
+/* t dies: whoever it shares a host thread with is alone now. */
+void lend_forget_locked(struct platform_thread *t);
+/* A slot for a child of t: as slot_take_locked. */
+int lend_slot_locked(struct platform_thread *t, uint32_t *ret_slot, bool *ret_fresh);
 
 /* channels.c: the channel file of an address space. 0 or negative errno. */
 int channels_map(struct platform_mm *mm);

@@ -593,7 +593,10 @@ static int prepare_sharing(struct platform_thread *parent, enum platform_clone k
 	int err;
 
 	mutex_lock(&p->lock);
-	err = slot_take_locked(parent->mm, &slot, &fresh);
+	if (kind == PCLONE_LENT)
+		err = lend_slot_locked(parent, &slot, &fresh);
+	else
+		err = slot_take_locked(parent->mm, &slot, &fresh);
 	mutex_unlock(&p->lock);
 	if (err < 0)
 		return err;
@@ -605,6 +608,8 @@ static int prepare_sharing(struct platform_thread *parent, enum platform_clone k
 		atomic_store(&t->ch->answers[i], 0);
 	atomic_store(&t->ch->state, CHANNEL_IDLE);
 	atomic_store(&t->ch->tid_word, 1);
+	if (kind == PCLONE_LENT)
+		t->lender = parent;
 	*ret_child = t;
 	return 0;
 }
@@ -625,9 +630,12 @@ static int prepare_fork(struct platform_thread *parent, void *cookie,
 int platform_clone_prepare(struct platform_thread *parent, enum platform_clone kind, void *cookie,
 			   struct platform_thread **ret_child)
 {
-	int err = kind == PCLONE_FORK ? prepare_fork(parent, cookie, ret_child)
-				      : prepare_sharing(parent, kind, cookie, ret_child);
+	int err;
 
+	if (kind == PCLONE_THREAD && parent->lender)
+		return -EAGAIN; /* it would outlive its process's host thread */
+	err = kind == PCLONE_FORK ? prepare_fork(parent, cookie, ret_child)
+				  : prepare_sharing(parent, kind, cookie, ret_child);
 	if (err == 0)
 		(*ret_child)->regs = *platform_regs(parent);
 	return err;
@@ -717,7 +725,9 @@ void platform_kill(struct platform_thread *t)
 	bool died = false;
 
 	mutex_lock(&p->lock);
-	if (t->process)
+	if (lend_kill_locked(t))
+		died = true;
+	else if (t->process)
 		process_kill_locked(t->process);
 	else if (t->state != THREAD_DEAD)
 		died = kill_unborn_locked(t);
@@ -728,13 +738,16 @@ void platform_kill(struct platform_thread *t)
 
 void platform_kill_soon(struct platform_thread *t)
 {
-	bool known;
+	bool known, ended;
 
 	mutex_lock(&t->p->lock);
 	known = t->process;
-	if (known)
+	ended = known && lend_kill_locked(t);
+	if (known && !ended)
 		process_doom_locked(t->process);
 	mutex_unlock(&t->p->lock);
+	if (ended)
+		nudge(t->p);
 	if (!known)
 		platform_kill(t);
 }
@@ -746,7 +759,7 @@ void platform_thread_put(struct platform_thread *t)
 	mutex_lock(&p->lock);
 	check(t->state == THREAD_DEAD || t->state == THREAD_PREPARED);
 	if (t->state == THREAD_PREPARED)
-		slot_release_locked(t->mm, t->slot, true);
+		slot_release_locked(t->mm, t->slot, true, t->slot_fresh);
 	list_del(&t->link);
 	mutex_unlock(&p->lock);
 	platform_thread_unref(t);

@@ -214,6 +214,9 @@ enum platform_clone {
 	PCLONE_THREAD, /* shares the memory and the host process */
 	PCLONE_FORK,   /* copy of the memory */
 	PCLONE_VFORK,  /* shares the memory, has its own host process */
+	/* Shares the memory, and runs in the host thread of its parent, who stays STOPPED until it
+	 * is dead (platform_lend). It can make no threads. */
+	PCLONE_LENT,
 };
 
 /* The sentry's side, called by the platform with no lock of the platform held. */
@@ -287,6 +290,7 @@ struct platform_config {
 	X(vm_writes, "process_vm_writev, or what stands in for it")                                \
 	X(stub_copies, "of these: copied by the guest's own thread")                               \
 	X(forks, "host processes cloned by guests")                                                \
+	X(lent, "vforks whose child ran in its parent's host thread")                              \
 	X(threads, "host threads cloned by guests")                                                \
 	X(execs, "fresh stub processes taken")                                                     \
 	X(reaped, "host processes reaped")                                                         \
@@ -387,6 +391,16 @@ bool platform_host_futex(const struct platform *p);
 int platform_clone_prepare(struct platform_thread *parent, enum platform_clone kind, void *cookie,
 			   struct platform_thread **ret_child);
 
+/* Whether this STOPPED thread's host thread can be lent to a child now. For the owner. */
+bool platform_can_lend(struct platform_thread *t);
+/*
+ * Brings a child to life that was prepared as PCLONE_LENT while platform_can_lend said yes: its
+ * PEV_STARTED comes. No order is needed, and the parent isn't replied to for it: it is STOPPED, and
+ * what it is replied is done when the child is dead. Either may be killed without the other. For
+ * the owner of the parent.
+ */
+void platform_lend(struct platform_thread *child);
+
 /*
  * Lets a STOPPED thread go on; by its owner, exactly once for each event. All that *r points to is
  * borrowed until the function returns. The thread may have another owner, or be dead and put, by
@@ -433,7 +447,8 @@ void platform_kick(struct platform_thread *t);
 
 /*
  * Ends the whole host process of the thread, whatever it does. Any thread; idempotent. It does not
- * wait: the end is told by `dead`, for each thread of the process.
+ * wait: the end is told by `dead`, for each thread of the process. Of two threads one of which has
+ * lent itself to the other only the one that is named ends.
  */
 void platform_kill(struct platform_thread *t);
 

@@ -114,7 +114,7 @@ int slot_take_locked(struct platform_mm *mm, uint32_t *ret_slot, bool *ret_fresh
 		if (!f->gone && atomic_load(&channel_of_locked(mm, f->slot)->tid_word) != 0)
 			continue;
 		*ret_slot = f->slot;
-		*ret_fresh = false;
+		*ret_fresh = f->fresh;
 		list_del(&f->link);
 		free(f);
 		return 0;
@@ -130,12 +130,13 @@ int slot_take_locked(struct platform_mm *mm, uint32_t *ret_slot, bool *ret_fresh
 	return 0;
 }
 
-void slot_release_locked(struct platform_mm *mm, uint32_t slot, bool gone)
+void slot_release_locked(struct platform_mm *mm, uint32_t slot, bool gone, bool fresh)
 {
 	struct free_slot *f = xnew(struct free_slot);
 
 	f->slot = slot;
 	f->gone = gone;
+	f->fresh = fresh;
 	list_add_head(&mm->free_slots, &f->link);
 }
 
@@ -312,7 +313,11 @@ void thread_dies_locked(struct platform_thread *t, bool by_host)
 	t->state = THREAD_DEAD;
 	mutex_unlock(&t->lock);
 	mm_born(t->mm);
-	slot_release_locked(t->mm, t->slot, gone);
+	lend_forget_locked(t);
+	if (t->lend_channel)
+		slot_release_locked(t->mm, t->lend_slot, gone, false);
+	if (!t->slot_kept)
+		slot_release_locked(t->mm, t->slot, gone, false);
 	t->death_by_host = by_host;
 	list_add_tail(&p->deaths, &t->link);
 	atomic_store(&p->attention, true);

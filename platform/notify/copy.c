@@ -147,12 +147,18 @@ static bool await_copied(struct platform_thread *t)
 
 /* ---- who copies ---- */
 
+/* Not lent, not about to be, and not about to come back (platform/lend.c). */
+static bool has_host_thread(const struct platform_thread *t)
+{
+	return !t->lent_to && !t->returns_from && !(t->lender && !t->begun);
+}
+
 static bool borrow(struct platform_thread *t)
 {
 	bool ok;
 
 	mutex_lock(&t->lock);
-	ok = t->state == THREAD_STOPPED && !t->lost && !t->copying;
+	ok = t->state == THREAD_STOPPED && !t->lost && !t->copying && has_host_thread(t);
 	if (ok)
 		t->copying = true;
 	mutex_unlock(&t->lock);
@@ -191,7 +197,7 @@ static bool ask_to_lend(struct platform_thread *t)
 	bool lives;
 
 	mutex_lock(&t->lock);
-	lives = t->state == THREAD_RUNNING || t->state == THREAD_STOPPED;
+	lives = (t->state == THREAD_RUNNING || t->state == THREAD_STOPPED) && has_host_thread(t);
 	t->to_lend = lives;
 	mutex_unlock(&t->lock);
 	return lives;
@@ -256,14 +262,19 @@ static struct platform_thread *borrow_running(struct platform_mm *mm)
 	return lender;
 }
 
-/* What was replied meanwhile, by who owns the thread, is done now. */
+/* What was replied meanwhile, by who owns the thread, is done now; or its end. */
 static void give_back(struct platform_thread *t)
 {
+	bool over;
+
 	mutex_lock(&t->p->lock);
 	mutex_lock(&t->lock);
 	t->copying = false;
 	notify_reply_again_locked(t);
+	over = t->over && t->state != THREAD_DEAD;
 	mutex_unlock(&t->lock);
+	if (over && t->lender)
+		t->p->backend->end_lent_locked(t);
 	mutex_unlock(&t->p->lock);
 }
 

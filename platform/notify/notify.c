@@ -208,6 +208,31 @@ static int64_t bell_value(const struct platform_thread *t)
 	return t->hello && t->kind == PCLONE_FORK ? STUB_CHANNEL_FD : 0;
 }
 
+/* The host thread looks at `ch` first. */
+static void redirect(struct channel *ch, uint32_t order)
+{
+	ch->rep.order = order;
+	ch->result = (struct channel_result){.flags = REPLY_ORDER};
+	atomic_store_explicit(&ch->state, CHANNEL_REPLY, memory_order_release);
+}
+
+/* The thread that is replied to isn't the one whose bell it is: see lend.c. */
+static void change_hands_locked(struct platform_thread *t)
+{
+	struct channel *ch;
+
+	if (t->lender && !t->begun) {
+		ch = t->lender->ch;
+		ch->rep.clone_slot = t->slot;
+		ch->rep.clone_flags = t->slot_fresh ? CLONE_ORDER_MAP_STACK : 0;
+		redirect(ch, CHANNEL_ORDER_LEND);
+	} else if (t->returns_from) {
+		redirect(t->returns_from, CHANNEL_ORDER_RETURN);
+		t->returns_from = NULL;
+	}
+	t->begun = true;
+}
+
 /*
  * Caller holds t->lock; t is STOPPED, and stays so if the reply could not be handed over. What the
  * thread does next needs t->lock to be looked at, so it finds all of this done.
@@ -229,6 +254,7 @@ static int reply_locked(struct platform_thread *t, const struct platform_reply *
 	t->kick_in_reply = false;
 	t->state = THREAD_RUNNING;
 	atomic_store_explicit(&t->ch->state, CHANNEL_REPLY, memory_order_release);
+	change_hands_locked(t);
 	if (!t->bell)
 		return 0;
 	t->bell = false;
@@ -292,7 +318,7 @@ static int notify_reply(struct platform_thread *t, const struct platform_reply *
 
 	mutex_lock(&t->lock);
 	if (t->state == THREAD_STOPPED && !t->lost)
-		err = t->copying ? -ENOENT : reply_locked(t, r);
+		err = t->copying || t->lent_to ? -ENOENT : reply_locked(t, r);
 	if (err == -ENOENT) {
 		t->lost = lost_reply_keep(r);
 		err = 0;
@@ -317,7 +343,7 @@ void notify_reply_again_locked(struct platform_thread *t)
 	struct lost_reply *lost = t->lost;
 	int err;
 
-	if (!lost || t->state != THREAD_STOPPED)
+	if (!lost || t->state != THREAD_STOPPED || t->lent_to)
 		return;
 	t->lost = NULL;
 	err = reply_locked(t, &lost->r);
@@ -520,20 +546,83 @@ static bool take_rung_locked(struct platform_thread *t, struct platform_event *e
 	return true;
 }
 
+/* A bell's value: whose request, and which one. */
+static uint32_t bell_slot(const struct seccomp_notif *n)
+{
+	return (uint32_t)(n->data.args[1] >> 32);
+}
+
+static uint32_t bell_seq(const struct seccomp_notif *n)
+{
+	return (uint32_t)n->data.args[1];
+}
+
+/* ---- host threads that are lent ---- */
+
+static bool notify_can_lend_locked(struct platform_thread *t)
+{
+	return t->bell && !t->lost && !t->copying && !t->kick_in_reply && !t->returns_from;
+}
+
+static void notify_end_lent_locked(struct platform_thread *t)
+{
+	bool waits;
+
+	mutex_lock(&t->lock);
+	waits = t->state == THREAD_STOPPED && t->bell && !t->copying;
+	if (t->state == THREAD_STOPPED && !t->bell)
+		notify_park_locked(t);
+	else if (t->state == THREAD_RUNNING)
+		send_kick_locked(t);
+	mutex_unlock(&t->lock);
+	if (waits)
+		lend_over_locked(t);
+}
+
+static void notify_came_back_locked(struct platform_thread *t)
+{
+	mutex_lock(&t->lock);
+	notify_reply_again_locked(t);
+	mutex_unlock(&t->lock);
+}
+
+/*
+ * A bell of a child that is to end. If it runs, and the request is the last one, it has its reply
+ * and hasn't seen that: it goes on until the kick.
+ */
+static bool ends_here_locked(struct platform_thread *t, const struct seccomp_notif *n)
+{
+	bool ends;
+
+	mutex_lock(&t->lock);
+	ends = !t->copying && (t->state == THREAD_STOPPED || bell_seq(n) != t->seq);
+	if (ends) {
+		t->state = THREAD_STOPPED;
+		t->notif_id = n->id;
+		t->bell = true;
+	}
+	mutex_unlock(&t->lock);
+	if (ends)
+		lend_over_locked(t);
+	return ends;
+}
+
 static int event_locked(struct platform_thread *t, const struct seccomp_notif *n,
 			struct platform_event *ev)
 {
 	struct platform *p = t->p;
 	bool ok = false;
 
+	if (unlikely(t->over) && ends_here_locked(t, n))
+		return 0;
 	mutex_lock(&t->lock);
-	if (n->data.args[1] == t->seq) {
+	if (bell_slot(n) != t->slot || bell_seq(n) == t->seq) {
 		bell_again_locked(t, n);
 		mutex_unlock(&t->lock);
 		return 0;
 	}
 	if (take_rung_locked(t, ev, &ok)) {
-		t->seq = n->data.args[1];
+		t->seq = bell_seq(n);
 		t->notif_id = n->id;
 		t->bell = true;
 	}
@@ -561,6 +650,10 @@ static bool take_polled_locked(struct platform_thread *t, struct platform_event 
 	if (t->state != THREAD_RUNNING ||
 	    atomic_load_explicit(&t->ch->state, memory_order_acquire) != CHANNEL_REQUEST)
 		return false;
+	if (unlikely(t->over)) {
+		notify_park_locked(t);
+		return false;
+	}
 	take_locked(t, ev, ret_ok);
 	t->seq = t->ch->seq;
 	t->bell = false;
@@ -765,6 +858,9 @@ const struct platform_backend notify_backend = {
     .unanswered = poller_unanswered,
     .wake = notify_wake,
     .reply = notify_reply,
+    .can_lend_locked = notify_can_lend_locked,
+    .end_lent_locked = notify_end_lent_locked,
+    .came_back_locked = notify_came_back_locked,
     .copy = notify_copy,
     .receive_aside = notify_receive_meanwhile,
     .await_aside = notify_await_aside,

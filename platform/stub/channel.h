@@ -16,9 +16,11 @@
 #include "platform/platform.h"
 #include "platform/stub/layout.h"
 
-/* The doorbell's first argument; the second is the sequence number or the token. */
+struct stub_place;
+
+/* The doorbell's first argument; the second is the slot and the sequence number, or the token. */
 enum bell {
-	BELL_EVENT, /* the channel holds request number `value` */
+	BELL_EVENT, /* the channel of slot `value >> 32` holds request number `(uint32_t)value` */
 	BELL_HELLO, /* a new thread presents the token of the clone that made it */
 };
 
@@ -100,6 +102,10 @@ struct channel_memop {
 #define REPLY_INLINE	  0x100u
 #define REPLY_KICK	  0x200u /* as if a kick had come just now */
 
+/* Besides PORD_*, in replies that stand in for another thread's (platform/lend.c). */
+#define CHANNEL_ORDER_LEND   0x100u /* the host thread is that of clone_slot's thread now */
+#define CHANNEL_ORDER_RETURN 0x101u /* it is its lender's again: the reply is in that channel */
+
 #define CLONE_ORDER_MAP_STACK 0x1u /* the slot has not been used in this address space */
 #define CLONE_ORDER_DOFORK    0x2u /* the parent's stack is not inherited: let it be, this time */
 
@@ -152,7 +158,9 @@ struct channel_fast {
 	uint32_t stage;		 /* enum fast_stage */
 	uint32_t by_gs;		 /* gs points here: fast.S may use it on the way out */
 	uint32_t trapped;	 /* calls that came by a trap and were served here */
-	uint32_t spare[10];
+	struct stub_place
+	    *lender; /* of a thread that was lent its host thread: where that one is */
+	uint32_t spare[8];
 };
 
 /*

@@ -186,6 +186,32 @@ FUNC stub_efault
 	mov	$-14, %eax
 	ret
 
+/* int stub_mark_place(struct stub_place *place); void stub_go_to(const struct stub_place *place) */
+FUNC stub_mark_place
+	mov	%rbx, (%rdi)
+	mov	%rbp, 8(%rdi)
+	mov	%r12, 16(%rdi)
+	mov	%r13, 24(%rdi)
+	mov	%r14, 32(%rdi)
+	mov	%r15, 40(%rdi)
+	lea	8(%rsp), %rax
+	mov	%rax, 48(%rdi)
+	mov	(%rsp), %rax
+	mov	%rax, 56(%rdi)
+	xor	%eax, %eax
+	ret
+
+FUNC stub_go_to
+	mov	(%rdi), %rbx
+	mov	8(%rdi), %rbp
+	mov	16(%rdi), %r12
+	mov	24(%rdi), %r13
+	mov	32(%rdi), %r14
+	mov	40(%rdi), %r15
+	mov	48(%rdi), %rsp
+	mov	$1, %eax
+	jmp	*56(%rdi)
+
 FUNC stub_wrfsbase
 	wrfsbase %rdi
 	ret

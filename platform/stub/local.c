@@ -70,6 +70,16 @@ void stub_gs_reset(struct channel *ch)
 	set_gs_base((uint64_t)ch);
 }
 
+uint64_t stub_gs_get(void)
+{
+	return get_gs_base();
+}
+
+void stub_gs_set(uint64_t base)
+{
+	set_gs_base(base);
+}
+
 bool stub_gs_ours(const struct channel *ch)
 {
 	return stub_boot.fsgsbase && stub_rdgsbase() == (uint64_t)ch;

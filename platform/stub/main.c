@@ -88,9 +88,14 @@ static uint32_t post(struct channel *ch)
 	return seq;
 }
 
+static uint32_t slot_of(const struct channel *ch)
+{
+	return (uint32_t)(((uint64_t)ch - STUB_CHANNELS) / CHANNEL_STRIDE);
+}
+
 static void wait_for_reply(struct channel *ch)
 {
-	uint32_t seq = post(ch);
+	uint64_t value = post(ch) | (uint64_t)slot_of(ch) << 32;
 
 	atomic_store_explicit(&ch->state, CHANNEL_REQUEST, memory_order_release);
 	if (spin_for_reply(ch))
@@ -102,16 +107,21 @@ static void wait_for_reply(struct channel *ch)
 		if (stub_boot.ptrace)
 			stub_stop();
 		else
-			ring(BELL_EVENT, seq);
+			ring(BELL_EVENT, value);
 	}
+}
+
+static void note_kick(struct channel *ch)
+{
+	if (ch->result.flags & REPLY_KICK)
+		atomic_store_explicit(&ch->fast.kicked, 1, memory_order_relaxed);
 }
 
 /* Hands the request to the sentry and returns when ch->result and ch->rep hold the reply. */
 void stub_call_sentry(struct channel *ch)
 {
 	wait_for_reply(ch);
-	if (ch->result.flags & REPLY_KICK)
-		atomic_store_explicit(&ch->fast.kicked, 1, memory_order_relaxed);
+	note_kick(ch);
 }
 
 static void report(struct channel *ch, enum platform_report_step step, uint32_t index, int error,
@@ -158,7 +168,7 @@ bool stub_do_memops(struct channel *ch, struct abi_ucontext *uc)
 }
 
 /* Step 3: negative errno, or 0 with *ret_value. */
-static int do_order(struct channel *ch, enum platform_order order, struct abi_ucontext *uc,
+static int do_order(struct channel *ch, uint32_t order, struct abi_ucontext *uc,
 		    uint64_t *ret_value)
 {
 	const struct channel_reply *rep = &ch->rep;
@@ -179,6 +189,8 @@ static int do_order(struct channel *ch, enum platform_order order, struct abi_uc
 	case PORD_EXIT:
 		for (;;)
 			stub_syscall(SYS_exit, 0);
+	case CHANNEL_ORDER_RETURN:
+		stub_go_to(ch->fast.lender);
 	default:
 		break;
 	}
@@ -201,16 +213,60 @@ static void set_state(const struct channel *ch, struct abi_sigcontext *sc, bool 
 		stub_set_fs_base(rep->fs_base);
 }
 
+static bool do_reply(struct channel *ch, struct abi_ucontext *uc);
+static void serve(struct channel *ch, struct abi_ucontext *uc) __attribute__((noreturn));
+static void go_on(struct channel *ch, struct abi_ucontext *uc) __attribute__((noreturn));
+
+/*
+ * From here on this host thread is that of another guest thread, whose first reply is in its
+ * channel: it begins with a copy of our frame. Returns when it is ours again; then our own reply is
+ * in our channel. (platform/lend.c)
+ *
+ * The other's first reply is carried out here, deep in our stack, which is still the alternate one
+ * for the host: a fault meanwhile builds its frame further down, and not over ours. When we come
+ * back it is the other's, where nothing is needed any more.
+ */
+static void lend(struct channel *ch, struct abi_ucontext *uc)
+{
+	uint32_t slot = ch->rep.clone_slot;
+	struct channel *other = stub_channel(slot);
+	uint64_t fs = stub_get_fs_base(), gs = stub_gs_get();
+	struct abi_ucontext *theirs = stub_lend_frame(&ch->rep, uc);
+	struct stub_place here;
+
+	if (!theirs)
+		stub_exit_process();
+	other->fast.lender = &here;
+	other->fast.stack_top = stub_stack_top(slot);
+	atomic_store_explicit(&other->fast.kicked, 0, memory_order_relaxed);
+	other->req.window_count = 0;
+	if (!stub_mark_place(&here)) {
+		stub_gs_init(other);
+		note_kick(other);
+		if (do_reply(other, theirs))
+			go_on(other, theirs);
+		serve(other, theirs);
+	}
+	stub_set_fs_base(fs);
+	stub_gs_set(gs);
+	note_kick(ch);
+}
+
 /* True: go on to guest code. False: stopped again, ch->req holds the report. */
 static bool do_reply(struct channel *ch, struct abi_ucontext *uc)
 {
 	const struct channel_reply *rep = &ch->rep;
 	uint32_t flags = ch->result.flags;
-	enum platform_order order = flags & REPLY_ORDER ? rep->order : PORD_NONE;
-	bool efault = !stub_write_back(ch);
+	uint32_t order = flags & REPLY_ORDER ? rep->order : PORD_NONE;
+	bool efault;
 	uint64_t value = 0;
 	int err;
 
+	if (order == CHANNEL_ORDER_LEND) {
+		lend(ch, uc);
+		return do_reply(ch, uc);
+	}
+	efault = !stub_write_back(ch);
 	if (!stub_do_memops(ch, uc))
 		return false;
 	err = do_order(ch, order, uc, &value);
@@ -244,7 +300,7 @@ static bool take_kick(struct channel *ch)
 }
 
 /* Serves requests until one is answered by going on. */
-static void __attribute__((noreturn)) serve(struct channel *ch, struct abi_ucontext *uc)
+static void serve(struct channel *ch, struct abi_ucontext *uc)
 {
 	for (;;) {
 		stub_get_regs(&uc->mcontext, &ch->req.regs);
@@ -255,7 +311,7 @@ static void __attribute__((noreturn)) serve(struct channel *ch, struct abi_ucont
 	}
 }
 
-static void __attribute__((noreturn)) go_on(struct channel *ch, struct abi_ucontext *uc)
+static void go_on(struct channel *ch, struct abi_ucontext *uc)
 {
 	if (!take_kick(ch))
 		stub_resume((struct abi_rt_sigframe *)((char *)uc - 8));

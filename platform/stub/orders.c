@@ -187,20 +187,35 @@ static struct abi_ucontext *copy_frame(const struct abi_ucontext *uc, uint32_t s
 	return copy;
 }
 
+/* The slot's stack, if it has none yet. Negative errno. */
+static long map_stack(const struct channel_reply *rep)
+{
+	uint64_t stack = stub_stack_top(rep->clone_slot) - STUB_STACK_SIZE;
+	long r;
+
+	if (!(rep->clone_flags & CLONE_ORDER_MAP_STACK))
+		return 0;
+	r = stub_syscall(SYS_mmap, stack, STUB_STACK_SIZE, 3, STACK_FLAGS, -1, 0);
+	if (r < 0)
+		return r;
+	stub_syscall(SYS_madvise, stack, STUB_STACK_SIZE, MADV_DONTFORK_);
+	return 0;
+}
+
+struct abi_ucontext *stub_lend_frame(const struct channel_reply *rep, struct abi_ucontext *uc)
+{
+	return map_stack(rep) < 0 ? NULL : copy_frame(uc, rep->clone_slot);
+}
+
 static long clone_sharing(const struct channel_reply *rep, struct abi_ucontext *uc)
 {
 	uint32_t slot = rep->clone_slot;
-	uint64_t stack = stub_stack_top(slot) - STUB_STACK_SIZE;
 	uint64_t flags = rep->clone_kind == PCLONE_THREAD ? STUB_CLONE_THREAD : STUB_CLONE_VFORK;
 	struct abi_ucontext *child;
-	long r;
+	long r = map_stack(rep);
 
-	if (rep->clone_flags & CLONE_ORDER_MAP_STACK) {
-		r = stub_syscall(SYS_mmap, stack, STUB_STACK_SIZE, 3, STACK_FLAGS, -1, 0);
-		if (r < 0)
-			return r;
-		stub_syscall(SYS_madvise, stack, STUB_STACK_SIZE, MADV_DONTFORK_);
-	}
+	if (r < 0)
+		return r;
 	child = copy_frame(uc, slot);
 	return stub_clone(flags, ((uint64_t)child - 256) & ~15ul,
 			  (uint64_t)&stub_channel(slot)->tid_word, child, rep->clone_token);

@@ -42,6 +42,12 @@ uint64_t stub_copy_string(char *dst, const char *src, uint64_t max);
 uint64_t stub_zero(void *dst, uint64_t size);
 int stub_load32(const uint32_t *p, uint32_t *ret_value);
 int stub_cmpxchg32(uint32_t *p, uint32_t expected, uint32_t value, uint32_t *ret_old);
+/* Registers that a function keeps, and the stack: 0 when marked, 1 when somebody goes there. */
+struct stub_place {
+	uint64_t rbx, rbp, r12, r13, r14, r15, rsp, rip;
+};
+int stub_mark_place(struct stub_place *place) __attribute__((returns_twice));
+void stub_go_to(const struct stub_place *place) __attribute__((noreturn));
 void stub_wrfsbase(uint64_t base);
 void stub_wrgsbase(uint64_t base);
 uint64_t stub_rdfsbase(void);
@@ -111,6 +117,8 @@ bool stub_changes_gs(const struct platform_regs *r);
 /* gs points at the channel unless the guest uses it. */
 void stub_gs_init(struct channel *ch);
 void stub_gs_reset(struct channel *ch); /* of a new program, which doesn't */
+uint64_t stub_gs_get(void);
+void stub_gs_set(uint64_t base);
 bool stub_gs_ours(const struct channel *ch);
 
 /* orders.c: what a reply asks for. Results: 0 or negative errno. */
@@ -121,6 +129,8 @@ void stub_receive_fds(int *fds, uint32_t count);
 /* The same for the reply's operations, which name descriptors by their place in the message. */
 void stub_receive_for_memops(struct channel *ch);
 
+/* CHANNEL_ORDER_LEND: the copy of the frame on the other slot's stack; NULL: no memory. */
+struct abi_ucontext *stub_lend_frame(const struct channel_reply *rep, struct abi_ucontext *uc);
 int stub_order_clone(struct channel *ch, const struct channel_reply *rep, struct abi_ucontext *uc);
 int stub_order_atomic(const struct channel_reply *rep, uint32_t *ret_old);
 void stub_set_fs_base(uint64_t base);

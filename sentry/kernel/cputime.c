@@ -40,9 +40,10 @@ static void host_times(pid_t pid, struct cputime *ret)
 	ret->stime = total - ret->utime;
 }
 
+/* What a vfork child in its parent's host thread uses counts as the parent's. */
 void cputime_of_process(struct thread_group *tg, struct cputime *ret)
 {
-	pid_t pid = atomic_load(&tg->host_pid);
+	pid_t pid = atomic_load(&tg->lent) ? 0 : atomic_load(&tg->host_pid);
 	struct cputime now = {0, 0};
 
 	if (pid > 0)
@@ -91,7 +92,7 @@ void cputime_keep(struct task *t)
 	pid_t pid = atomic_exchange(&tg->host_pid, 0);
 	struct cputime used;
 
-	if (pid <= 0)
+	if (pid <= 0 || atomic_load(&tg->lent))
 		return;
 	host_times(pid, &used);
 	atomic_fetch_add(&tg->past_utime, used.utime);

@@ -227,6 +227,7 @@ int64_t exec_start(struct task *t, bool fatal)
 		platform_kill_soon(old);
 	}
 	atomic_store(&tg->host_pid, 0); /* until it has started */
+	atomic_store(&tg->lent, false);
 	mutex_unlock(&tg->siglock);
 	return SYS_EXITED; /* not ours any more */
 }

@@ -121,6 +121,13 @@ static int check_flags(struct task *t, const struct clone_params *p)
 	return check_unsupported(t, f);
 }
 
+/* vfork of a process with one thread: that has nothing else to do meanwhile than to be its child.
+ */
+static bool can_lend(struct task *t, uint64_t flags)
+{
+	return (flags & ABI_CLONE_VFORK) && t->tg->live_count == 1 && platform_can_lend(t->pt);
+}
+
 static enum platform_clone clone_kind(uint64_t flags)
 {
 	if (flags & ABI_CLONE_THREAD)
@@ -225,10 +232,15 @@ static int make_child(struct task *t, const struct clone_params *p, struct task 
 	bool thread = p->flags & ABI_CLONE_THREAD;
 	struct thread_group *tg = thread ? tg_get(t->tg) : tg_new(t->kernel, 0);
 	struct task *child = task_new(t->kernel, tg);
+	enum platform_clone kind = clone_kind(p->flags);
 	int err;
 
+	if (kind == PCLONE_VFORK && can_lend(t, p->flags)) {
+		kind = PCLONE_LENT;
+		atomic_store(&tg->lent, true);
+	}
 	task_get(child); /* the platform's, until it says dead */
-	err = platform_clone_prepare(t->pt, clone_kind(p->flags), child, &child->pt);
+	err = platform_clone_prepare(t->pt, kind, child, &child->pt);
 	if (err) {
 		task_put(child);
 		task_put(child);
@@ -391,6 +403,15 @@ static int64_t vfork_continue(struct task *t)
 	return signal_fatal_pending(t) ? -EINTR : SYS_BLOCKED;
 }
 
+/* The child runs when this task waits for it. */
+static int64_t lend(struct task *t, struct task *child)
+{
+	t->clone_tid = 0;
+	t->call.progress[0] = 2;
+	platform_lend(child->pt);
+	return vfork_continue(t);
+}
+
 static int64_t vfork_begin(struct task *t, struct task *child)
 {
 	mutex_lock(&t->kernel->tasks_lock);
@@ -399,6 +420,8 @@ static int64_t vfork_begin(struct task *t, struct task *child)
 	mutex_unlock(&t->kernel->tasks_lock);
 	t->call.progress[0] = 1;
 	t->call.progress[1] = (uint64_t)child->tid;
+	if (atomic_load(&child->tg->lent))
+		return lend(t, child);
 	return SYS_REPORT;
 }
 
@@ -461,8 +484,10 @@ int64_t task_clone(struct task *t, const struct clone_params *p)
 		itimer_cpu_limit(child->tg, child->tg->rlimits[ABI_RLIMIT_CPU].cur);
 	write_parent_tid(t, p, tid);
 	t->clone_tid = tid;
-	t->reply.order = PORD_CLONE;
-	t->reply.child = child->pt;
+	if (!atomic_load(&child->tg->lent)) {
+		t->reply.order = PORD_CLONE;
+		t->reply.child = child->pt;
+	}
 	if (p->flags & ABI_CLONE_VFORK)
 		return vfork_begin(t, child);
 	return tid;

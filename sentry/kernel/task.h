@@ -281,6 +281,7 @@ struct thread_group {
 	struct list posix_timers;				/* [s] */
 	atomic_ullong dead_children_utime, dead_children_stime; /* [a] ns */
 	atomic_int host_pid; /* [a] of the host process, for its CPU clocks; 0: none now */
+	atomic_bool lent;    /* [a] that is its parent's: platform_lend */
 	atomic_ullong past_utime, past_stime; /* [a] ns, of host processes that it has left */
 	struct cpu_itimer *cpu_itimers;	      /* [s] ITIMER_VIRTUAL, ITIMER_PROF; NULL: never set */
 	bool itimers_over;		      /* [s] it has ended: none is armed any more */

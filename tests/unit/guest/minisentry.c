@@ -306,7 +306,8 @@ static void do_clone(struct mini *m, struct guest *g, enum platform_clone kind, 
 	struct platform_reply r = {
 	    .set_ret = true, .order = PORD_CLONE, .report = kind == PCLONE_VFORK};
 	struct platform_thread *pt;
-	int err = platform_clone_prepare(g->pt, kind, child, &pt);
+	bool lent = kind == PCLONE_VFORK && platform_can_lend(g->pt);
+	int err = platform_clone_prepare(g->pt, lent ? PCLONE_LENT : kind, child, &pt);
 
 	if (err < 0) {
 		guest_drop(m, child);
@@ -319,7 +320,7 @@ static void do_clone(struct mini *m, struct guest *g, enum platform_clone kind, 
 	child->program = -1;
 	child->is_thread = kind != PCLONE_FORK;
 	child->vfork_parent_waits = kind == PCLONE_VFORK;
-	g->vfork_reported = false;
+	g->vfork_reported = lent;
 	g->vfork_child_gone = 0;
 	if (kind != PCLONE_FORK) {
 		child->arg = (long)a[1];
@@ -331,7 +332,10 @@ static void do_clone(struct mini *m, struct guest *g, enum platform_clone kind, 
 	}
 	r.ret = child->number;
 	r.child = child->pt;
-	platform_reply(g->pt, &r);
+	if (lent)
+		platform_lend(pt);
+	else
+		platform_reply(g->pt, &r);
 }
 
 static void do_wait(struct guest *g, uint32_t count)

@@ -34,6 +34,7 @@
 #include "sentry/kernel/stats.h"
 #include "sentry/mm/usermem.h"
 #include "sentry/vfs/vfs.h"
+#include "sentry/vfs/vfs_internal.h"
 
 #define CONNECTIONS 2
 
@@ -650,6 +651,45 @@ static void changes_drop_what_was_ahead(void **state)
 	inode_put(made);
 }
 
+/* A file that was open while its node came along, was written to, and left the caches. */
+static void changed_since_it_was_ahead(void **state)
+{
+	struct seen s = {.e = {note}};
+	struct file *file, *open[20];
+	struct path p;
+	char name[32];
+
+	(void)state;
+	for (int n = 0; n < 20; n++) {
+		snprintf(name, sizeof(name), "/f%d", n);
+		make_file(name + 1, "");
+		p = found(name);
+		open[n] = open_path(&p, ABI_O_RDWR);
+		path_put(&p);
+		name[1] = 'g';
+		make_file(name + 1, "");
+	}
+	file = open_path(&f.root, ABI_O_RDONLY | ABI_O_DIRECTORY);
+	read_all(file, &s, 1000);
+	file_put(file);
+	for (int n = 0; n < 20; n++) { /* asks for what is listed behind it, as well */
+		snprintf(name, sizeof(name), "/g%d", n);
+		p = found(name);
+		path_put(&p);
+	}
+	for (int n = 0; n < 20; n++) {
+		assert_int_equal(write_text(open[n], "hello", 0), 5);
+		file_put(open[n]);
+	}
+	dcache_prune(f.root.dentry->sb);
+	for (int n = 0; n < 20; n++) {
+		snprintf(name, sizeof(name), "/f%d", n);
+		p = found(name);
+		assert_int_equal(stat_of(&p).size, 5);
+		path_put(&p);
+	}
+}
+
 /* Where the last batch ended means nothing in the next listing, whose entries lie elsewhere. */
 static void next_listing_starts_afresh(void **state)
 {
@@ -1225,6 +1265,7 @@ int main(void)
 	    T(small_listing_is_kept),
 	    T(lookups_go_ahead),
 	    T(changes_drop_what_was_ahead),
+	    T(changed_since_it_was_ahead),
 	    T(next_listing_starts_afresh),
 	    T(survives_a_full_gofer),
 	    T(maps_with_just_the_rights),

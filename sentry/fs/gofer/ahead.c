@@ -23,7 +23,14 @@
  *
  * Only for trees that aren't shared, where what was true stays true until this sentry changes it:
  * a change of a name drops its node. A file with several names can change behind its node's back,
- * by another name, so such nodes aren't used.
+ * by another name, so such nodes aren't used. Nor are those from before an inode went that had been
+ * changed, as it may have been theirs:
+ *
+ *	the inode of "b" is in use	(size 0)
+ *					"a" is looked up, a node of "b" comes along: size 0
+ *	write of 5 bytes, close
+ *	swept from the dentry cache
+ *					"b" is looked up: its node is out of date
  *
  * All functions are called with the directory's inode.lock held, but for gofer_ahead_listed.
  */
@@ -54,6 +61,7 @@ struct ahead_entry {
 /* The nodes of one reply. */
 struct ahead {
 	uint64_t dir_handle;
+	unsigned gone;	/* gofer_super.changed_gone before they were asked for */
 	uint32_t count; /* entries */
 	struct ahead_entry entries[GOFER_LOOKUP_MAX];
 };
@@ -70,7 +78,7 @@ static void ahead_free(struct gofer_super *s, struct ahead *a)
 
 /* The waiting entry of a name, or NULL. */
 static struct ahead_entry *find_locked(struct gofer_super *s, const struct gofer_inode *dir,
-				       const char *name)
+				       const char *name, unsigned *ret_gone)
 {
 	for (unsigned n = 0; n < AHEAD_SLOTS; n++) {
 		struct ahead *a = s->ahead[n];
@@ -79,21 +87,24 @@ static struct ahead_entry *find_locked(struct gofer_super *s, const struct gofer
 			continue;
 		for (uint32_t i = 0; i < a->count; i++)
 			if (a->entries[i].node.handle != GOFER_HANDLE_NONE &&
-			    !strcmp(a->entries[i].name, name))
+			    !strcmp(a->entries[i].name, name)) {
+				*ret_gone = a->gone;
 				return &a->entries[i];
+			}
 	}
 	return NULL;
 }
 
 /* Takes the node of a name away; GOFER_HANDLE_NONE if there is none. */
-static uint64_t take_entry(struct gofer_inode *dir, const char *name, struct gofer_node *ret)
+static uint64_t take_entry(struct gofer_inode *dir, const char *name, struct gofer_node *ret,
+			   unsigned *ret_gone)
 {
 	struct gofer_super *s = dir->super;
 	struct ahead_entry *e;
 	uint64_t handle = GOFER_HANDLE_NONE;
 
 	mutex_lock(&s->ahead_lock);
-	e = find_locked(s, dir, name);
+	e = find_locked(s, dir, name, ret_gone);
 	if (e) {
 		handle = e->node.handle;
 		*ret = e->node;
@@ -106,7 +117,8 @@ static uint64_t take_entry(struct gofer_inode *dir, const char *name, struct gof
 void gofer_ahead_forget(struct gofer_inode *dir, const char *name)
 {
 	struct gofer_node node;
-	uint64_t handle = take_entry(dir, name, &node);
+	unsigned gone;
+	uint64_t handle = take_entry(dir, name, &node, &gone);
 
 	if (handle != GOFER_HANDLE_NONE)
 		gofer_clunk(dir->super->client, handle, false);
@@ -165,19 +177,22 @@ static bool usable(const struct gofer_node *node)
 	return ABI_S_ISDIR(node->attr.mode) || node->attr.nlink == 1;
 }
 
-bool gofer_ahead_take(struct gofer_inode *dir, const char *name, struct gofer_node *ret)
+bool gofer_ahead_take(struct inode *dir, const char *name, struct inode **ret)
 {
+	struct gofer_inode *g = gofer_inode(dir);
 	struct gofer_node node;
+	unsigned gone;
 
-	if (take_entry(dir, name, &node) == GOFER_HANDLE_NONE)
+	if (take_entry(g, name, &node, &gone) == GOFER_HANDLE_NONE)
 		return false;
 	if (!usable(&node)) {
-		gofer_clunk(dir->super->client, node.handle, false);
+		gofer_clunk(g->super->client, node.handle, false);
 		return false;
 	}
-	if (atomic_fetch_add(&dir->ahead_taken, 1) + 1 == AHEAD_OF_USE)
-		atomic_store(&dir->super->list_after, AHEAD_LIST_MIN);
-	*ret = node;
+	if (gofer_inode_of_early(g->super, &node, gone, dir, ret))
+		return false;
+	if (atomic_fetch_add(&g->ahead_taken, 1) + 1 == AHEAD_OF_USE)
+		atomic_store(&g->super->list_after, AHEAD_LIST_MIN);
 	return true;
 }
 
@@ -234,10 +249,12 @@ static uint32_t batch_size(struct gofer_inode *dir)
 
 static bool is_waiting(struct gofer_inode *dir, const char *name)
 {
+	unsigned gone;
 	bool waiting;
 
 	mutex_lock(&dir->super->ahead_lock);
-	waiting = find_locked(dir->super, dir, name);
+	waiting = find_locked(dir->super, dir, name, &gone) &&
+		  gone == atomic_load(&dir->super->changed_gone);
 	mutex_unlock(&dir->super->ahead_lock);
 	return waiting;
 }
@@ -353,6 +370,7 @@ static int call_lookup(struct gofer_inode *dir, struct listing *l, const char *n
 	int err;
 
 	a->dir_handle = dir->handle;
+	a->gone = atomic_load(&dir->super->changed_gone);
 	req = rpc->req;
 	req->handle = dir->handle;
 	add_names(rpc, dir, l, a, name, size);

@@ -174,6 +174,7 @@ int gofer_setattr(struct inode *i, const struct iattr *a)
 	struct gofer_attr attr;
 	int err = 0;
 
+	gofer_changes(gofer_inode(i));
 	if (a->valid & ATTR_SIZE) {
 		err = ABI_S_ISREG(i->mode) ? set_size(i, a->size) : -EINVAL;
 		/* The host has set the time of this change. */
@@ -364,6 +365,7 @@ static int call_change(struct inode *i, struct gofer_rpc *rpc)
 		err = rpc_bad_reply(rpc, "wrong attributes");
 	if (!err)
 		gofer_apply_attr(i, &reply->attr);
+	gofer_changes(gofer_inode(i));
 	rpc_end(rpc);
 	return err;
 }

@@ -67,8 +67,8 @@ static int dir_lookup(struct inode *dir, const char *name, struct inode **ret)
 
 	if (gofer_node_lookup(dir, name, ret) == 0)
 		return 0;
-	if (gofer_ahead_take(g, name, &node))
-		return gofer_inode_of(g->super, &node, dir, ret);
+	if (gofer_ahead_take(dir, name, ret))
+		return 0;
 	if (gofer_ahead_absent(g, name))
 		return -ENOENT;
 	err = gofer_ahead_lookup(g, name, &node);
@@ -129,6 +129,7 @@ bool gofer_revalidate(struct inode *dir, const char *name, struct inode *i)
 /* What the name means in the directory has changed; attr: the directory's attributes now. */
 static void changed(struct inode *dir, const char *name, const struct gofer_attr *attr)
 {
+	gofer_changes(gofer_inode(dir));
 	gofer_dir_changed(gofer_inode(dir));
 	gofer_ahead_forget(gofer_inode(dir), name);
 	gofer_apply_attr(dir, attr);
@@ -281,7 +282,7 @@ static int dir_symlink(struct inode *dir, const char *name, const char *target,
 static void links_changed(struct inode *i, int delta)
 {
 	atomic_fetch_add_explicit(&i->nlink, (uint32_t)delta, memory_order_relaxed);
-	atomic_store(&gofer_inode(i)->stale, true);
+	gofer_outdated(gofer_inode(i));
 }
 
 static int dir_link(struct inode *dir, const char *name, struct inode *target)

@@ -359,7 +359,7 @@ static ssize_t write_at(struct file *f, struct uio *from, int64_t *pos)
 	io_end(g->super, start);
 	if (n > 0) {
 		grow_to(f->inode, (uint64_t)*pos);
-		atomic_store(&g->stale, true);
+		gofer_outdated(g);
 	}
 	return n;
 }
@@ -392,7 +392,7 @@ static ssize_t file_copy_from(struct file *out, struct file *in, int64_t *in_pos
 	*in_pos += n;
 	*pos += n;
 	grow_to(out->inode, (uint64_t)*pos);
-	atomic_store(&g->stale, true);
+	gofer_outdated(g);
 	return n;
 }
 
@@ -528,7 +528,7 @@ static int file_fallocate(struct file *f, int mode, int64_t offset, int64_t size
 	/* The modes that move content tell the size with the next getattr. */
 	if (!(mode & ~FALLOC_FL_ZERO_RANGE))
 		grow_to(f->inode, (uint64_t)(offset + size));
-	atomic_store(&gofer_inode(f->inode)->stale, true);
+	gofer_outdated(gofer_inode(f->inode));
 	return 0;
 }
 
@@ -563,7 +563,7 @@ static void file_release(struct file *f)
 	struct gofer_file *gf = gofer_file(f);
 
 	if (atomic_load(&gf->mapped_shared)) {
-		atomic_store(&g->stale, true);
+		gofer_outdated(g);
 		atomic_fetch_sub(&g->mapped, 1);
 	}
 	host_file_put(gf->hf);

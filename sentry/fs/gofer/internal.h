@@ -57,6 +57,9 @@ struct gofer_super {
 	struct gofer_inode **table; /* [t] by host_dev and host_ino */
 	uint32_t table_size;	    /* [t] a power of two */
 	uint32_t inode_count;	    /* [t] */
+	/* [a] inodes that were changed and are gone; written with [t]. What was known of a file
+	 * before may not be so any more (ahead.c). */
+	atomic_uint changed_gone;
 
 	struct mutex ahead_lock;	  /* RANK_OBJECT */
 	struct ahead *ahead[AHEAD_SLOTS]; /* ahead_lock: nodes nobody asked for yet (ahead.c) */
@@ -115,6 +118,7 @@ struct gofer_inode {
 	uint32_t chunk_count;	   /* [map_lock] those there are; written atomically */
 
 	struct mutex append_lock; /* RANK_OBJECT: one O_APPEND write at a time */
+	atomic_bool changed;	  /* [a] attributes differ from those that it was made with */
 	atomic_bool stale;	  /* [a] own reads and writes changed the host's attributes */
 	atomic_int mapped;	  /* [a] open files with a writable shared mapping, which changes
 				     mtime at any time */
@@ -142,6 +146,20 @@ static inline void gofer_set_mode(struct inode *i, uint32_t mode)
 			 __ATOMIC_RELAXED);
 }
 
+/* Before or after we change what attributes tell, while the inode is in use. */
+static inline void gofer_changes(struct gofer_inode *g)
+{
+	if (!atomic_load_explicit(&g->changed, memory_order_relaxed))
+		atomic_store_explicit(&g->changed, true, memory_order_relaxed);
+}
+
+/* The host knows what the attributes are now. */
+static inline void gofer_outdated(struct gofer_inode *g)
+{
+	gofer_changes(g);
+	atomic_store(&g->stale, true);
+}
+
 static inline uint32_t gofer_type(struct inode *i)
 {
 	return __atomic_load_n(&i->mode, __ATOMIC_RELAXED) & ABI_S_IFMT;
@@ -155,6 +173,9 @@ static inline uint32_t gofer_type(struct inode *i)
  */
 int gofer_inode_of(struct gofer_super *s, const struct gofer_node *node, struct inode *parent,
 		   struct inode **ret);
+/* The same of a node that came when changed_gone was this. -ESTALE: it may be out of date. */
+int gofer_inode_of_early(struct gofer_super *s, const struct gofer_node *node, unsigned gone,
+			 struct inode *parent, struct inode **ret);
 /* Sets the fields from attributes that are true now. The caller holds inode.lock. */
 void gofer_apply_attr(struct inode *i, const struct gofer_attr *attr);
 /* Gives handles back to a gofer that ran out of descriptors; then a request is worth a retry. */
@@ -215,8 +236,8 @@ void gofer_drop_listing(struct gofer_inode *g);
 
 /* ---- ahead.c ---- */
 void gofer_ahead_init(struct gofer_super *s);
-/* A node that has arrived already: its handle is the caller's. */
-bool gofer_ahead_take(struct gofer_inode *dir, const char *name, struct gofer_node *ret);
+/* The inode of a node that has arrived already, if it is as good as one that arrives now. */
+bool gofer_ahead_take(struct inode *dir, const char *name, struct inode **ret);
 /* Whether the directory is known not to have the name. */
 bool gofer_ahead_absent(struct gofer_inode *dir, const char *name);
 /* Looks a name up, and some more. -EAGAIN: nothing suggests to do so, look up just the name. */

@@ -54,13 +54,18 @@ static void grow_table(struct gofer_super *s)
 	free(old);
 }
 
-/* The living inode of these numbers with a reference, or NULL. */
-static struct inode *find_locked(struct gofer_super *s, uint64_t dev, uint64_t ino)
+/* The living inode of these numbers with a reference, or NULL; *ret_dying: one is on its way out.
+ */
+static struct inode *find_locked(struct gofer_super *s, uint64_t dev, uint64_t ino, bool *ret_dying)
 {
-	for (struct gofer_inode *g = *bucket(s, dev, ino); g; g = g->next)
-		if (g->host_ino == ino && g->host_dev == dev &&
-		    refcount_get_unless_zero(&g->inode->ref))
+	*ret_dying = false;
+	for (struct gofer_inode *g = *bucket(s, dev, ino); g; g = g->next) {
+		if (g->host_ino != ino || g->host_dev != dev)
+			continue;
+		if (refcount_get_unless_zero(&g->inode->ref))
 			return g->inode;
+		*ret_dying = true;
+	}
 	return NULL;
 }
 
@@ -85,6 +90,9 @@ static void remove_from_table(struct gofer_super *s, struct gofer_inode *g)
 		check(*at);
 	*at = g->next;
 	s->inode_count--;
+	/* One without a name is never looked up again. */
+	if (atomic_load(&g->changed) && atomic_load(&g->inode->nlink))
+		atomic_fetch_add(&s->changed_gone, 1);
 	mutex_unlock(&s->table_lock);
 }
 
@@ -166,25 +174,42 @@ static int update_known(struct gofer_super *s, const struct gofer_node *node, st
 	return 0;
 }
 
-int gofer_inode_of(struct gofer_super *s, const struct gofer_node *node, struct inode *parent,
-		   struct inode **ret)
+/* gone: if the node came early, what changed_gone was then. */
+static int inode_of(struct gofer_super *s, const struct gofer_node *node, const unsigned *gone,
+		    struct inode *parent, struct inode **ret)
 {
 	struct inode *i;
-	bool known;
+	bool known, dying;
 	int err;
 
 	mutex_lock(&s->table_lock);
-	i = find_locked(s, node->attr.dev, node->attr.ino);
+	i = find_locked(s, node->attr.dev, node->attr.ino, &dying);
 	known = i;
-	if (!known) {
+	if (!known && (!gone || (!dying && *gone == atomic_load(&s->changed_gone)))) {
 		i = make_inode(s, node);
 		insert_locked(s, gofer_inode(i));
 	}
 	mutex_unlock(&s->table_lock);
+	if (!i) {
+		gofer_clunk(s->client, node->handle, false);
+		return -ESTALE;
+	}
 	err = known ? update_known(s, node, parent, i) : 0;
 	if (!err)
 		*ret = i;
 	return err;
+}
+
+int gofer_inode_of(struct gofer_super *s, const struct gofer_node *node, struct inode *parent,
+		   struct inode **ret)
+{
+	return inode_of(s, node, NULL, parent, ret);
+}
+
+int gofer_inode_of_early(struct gofer_super *s, const struct gofer_node *node, unsigned gone,
+			 struct inode *parent, struct inode **ret)
+{
+	return inode_of(s, node, &gone, parent, ret);
 }
 
 void gofer_evict(struct inode *i)

@@ -463,6 +463,26 @@ TEST(fallocate_grows)
 	FAILS(fallocate(fd, 0, 0, 0), EINVAL);
 }
 
+/* The end has moved: nobody reads beyond it, from memory neither. */
+TEST(fallocate_moves_the_end)
+{
+	char buf[10000];
+	int fd = OK(open("f", O_RDWR | O_CREAT, 0600));
+
+	memset(buf, 'x', sizeof(buf));
+	EQ(write(fd, buf, sizeof(buf)), sizeof(buf));
+	for (int i = 0; i < 4; i++)
+		EQ(pread(fd, buf, sizeof(buf), 0), sizeof(buf));
+	if (fallocate(fd, FALLOC_FL_COLLAPSE_RANGE, 0, 4096) < 0)
+		SKIP("the file system can't");
+	EQ(pread(fd, buf, 4096, 4096), sizeof(buf) - 2 * 4096);
+	EQ(pread(fd, buf, sizeof(buf), 0), sizeof(buf) - 4096);
+	OK(fallocate(fd, FALLOC_FL_INSERT_RANGE, 0, 4096));
+	EQ(pread(fd, buf, sizeof(buf), 0), sizeof(buf));
+	EQ(buf[0], 0);
+	EQ(buf[sizeof(buf) - 1], 'x');
+}
+
 TEST(fallocate_moves_content)
 {
 	char block[4096], c;

@@ -190,7 +190,7 @@ static int call_make(struct inode *dir, const struct making *m, struct gofer_nod
 	return err;
 }
 
-/* There is a name that we didn't know of: somebody on the host made it, or an answer was lost. */
+/* There is a name that we do not know of: somebody on the host made it, or an answer is lost. */
 static void appeared(struct inode *dir, const char *name)
 {
 	gofer_dir_changed(gofer_inode(dir));
@@ -209,7 +209,7 @@ static int make(struct inode *dir, const struct making *m, struct inode **ret)
 		gofer_shrink(s);
 		err = call_make(dir, m, &node, &fd);
 	}
-	if (err == -EEXIST && m->name)
+	if ((err == -EEXIST || err == -ENFILE) && m->name)
 		appeared(dir, m->name);
 	if (!err)
 		err = gofer_inode_of(s, &node, dir, ret);

@@ -525,10 +525,12 @@ static int file_fallocate(struct file *f, int mode, int64_t offset, int64_t size
 	worker_going_long();
 	if (fallocate(gofer_file(f)->hf->fd, mode, offset, size))
 		return -errno;
-	/* The modes that move content tell the size with the next getattr. */
 	if (!(mode & ~FALLOC_FL_ZERO_RANGE))
 		grow_to(f->inode, (uint64_t)(offset + size));
 	gofer_outdated(gofer_inode(f->inode));
+	/* Content has moved, and the end with it: what is read from memory ends at inode.size. */
+	if (mode & (FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_INSERT_RANGE))
+		gofer_getattr(f->inode);
 	return 0;
 }
 

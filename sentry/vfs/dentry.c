@@ -39,8 +39,9 @@
 #include "base/mem.h"
 #include "sentry/vfs/vfs_internal.h"
 
-#define INLINE_NAME 32
-#define SWEEP_BATCH 64 /* dentries dropped at once, outside the locks */
+#define INLINE_NAME  32
+#define SWEEP_BATCH  64 /* dentries dropped at once, outside the locks */
+#define PRUNE_ROUNDS 4
 
 void dcache_init(struct vfs *v)
 {
@@ -364,9 +365,12 @@ void dcache_prune(struct super_block *sb)
 {
 	struct vfs *v = sb_vfs(sb);
 	struct dentry *victims[SWEEP_BATCH];
-	unsigned dropped, n;
+	unsigned dropped, n, rounds = 0;
 
-	/* Until a round finds nothing: others may let go of a name meanwhile. */
+	/*
+	 * Until a round finds nothing: others may let go of a name meanwhile. In a file system that
+	 * is used they bring new ones as well, so that must have an end.
+	 */
 	do {
 		dropped = 0;
 		for (uint32_t b = 0; b < DCACHE_BUCKETS; b++)
@@ -376,7 +380,7 @@ void dcache_prune(struct super_block *sb)
 					drop_branch(v, victims[i]);
 				dropped += n;
 			} while (n == SWEEP_BATCH);
-	} while (dropped);
+	} while (dropped && (!refcount_read(&sb->ref) || ++rounds < PRUNE_ROUNDS));
 }
 
 /* ---- changes ---- */

@@ -61,7 +61,8 @@
  *
  * It must pay. A watched thread that has to sleep in a bell wakes on another CPU, which costs ten
  * times what watching saves in a call. So a thread is watched after a row of calls that came fast
- * and were answered at once, and no longer when the sentry blocks it. Watching begins if a CPU
+ * and were answered at once (a file that is made or opened, which takes a message to the gofer, only
+ * makes the row longer), and no longer when the sentry blocks it. Watching begins if a CPU
  * seems idle (affinity, quota of the cgroup, runnable threads of the host) and stops
  *
  *	- when nothing was found for IDLE_US (a sandbox that does nothing makes no wake-ups);
@@ -104,6 +105,7 @@
 #define STREAK_ON	   4   /* the same, when there is a watcher already */
 #define FAST_US		   25  /* from one call to the next */
 #define FAST_ON_US	   100 /* the same with wake-ups across CPUs */
+#define GAP_COST	   8   /* what a longer one that watching would outlast takes from a row */
 #define IDLE_US		   60  /* about the cost of a start */
 #define FORCED_IDLE_US	   2000
 #define SPIN_US		   30  /* the stub's patience: what a sleep and a wake-up cost */
@@ -445,7 +447,9 @@ void poller_heard(struct platform_thread *t)
 		count_stat(spins_expired);
 	if (!o->forced) {
 		if (since > ticks(o, o->on ? FAST_ON_US : FAST_US)) {
-			t->streak = 0;
+			bool outlasted = since < ticks(o, IDLE_US);
+
+			t->streak -= outlasted ? MIN(t->streak, (uint32_t)GAP_COST) : t->streak;
 			return;
 		}
 		if (++t->streak < (o->on ? STREAK_ON : STREAK))

@@ -67,6 +67,8 @@ enum feature_kind {
 	X(FILE_MAPS, "file-maps", FEATURE_SPEED, "", "speed: each read of a file is a host call")  \
 	X(LOOK_AHEAD, "look-ahead", FEATURE_SPEED, "",                                             \
 	  "speed: each new name in a directory is a message to the gofer")                         \
+	X(CHANGELESS, "changeless", FEATURE_SPEED, "",                                             \
+	  "speed: a chown or chmod that changes nothing is a message to the gofer")                \
 	X(SAME_CPU, "same-cpu", FEATURE_SPEED, "",                                                 \
 	  "speed: a request to the gofer wakes another CPU, and its answer this one")              \
 	X(EXEC_IN_PLACE, "exec-in-place", FEATURE_SPEED, "",                                       \

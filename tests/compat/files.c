@@ -8,6 +8,7 @@
 #include <sys/statfs.h>
 #include <sys/time.h>
 #include <sys/uio.h>
+#include <time.h>
 
 TEST(open_creates_with_umask)
 {
@@ -352,6 +353,55 @@ TEST(chown_clears_setuid)
 	OK(chown("f", 1, 1));
 	OK(stat("f", &st));
 	EQ(st.st_mode & 07777, 0755);
+}
+
+static struct timespec ctime_of(int fd)
+{
+	struct stat by_fd, by_name;
+
+	OK(fstat(fd, &by_fd));
+	OK(stat("f", &by_name));
+	EQ(by_fd.st_ctim.tv_sec, by_name.st_ctim.tv_sec);
+	EQ(by_fd.st_ctim.tv_nsec, by_name.st_ctim.tv_nsec);
+	return by_fd.st_ctim;
+}
+
+static int is_before(const struct timespec *a, const struct timespec *b)
+{
+	return a->tv_sec < b->tv_sec || (a->tv_sec == b->tv_sec && a->tv_nsec < b->tv_nsec);
+}
+
+/* Until a change can be told from one at `then` by its time. */
+static void let_time_pass(const struct timespec *then)
+{
+	struct timespec now;
+
+	do
+		OK(clock_gettime(CLOCK_REALTIME_COARSE, &now));
+	while (!is_before(then, &now));
+}
+
+TEST(changes_to_the_same_move_ctime)
+{
+	struct timespec before, after;
+	int fd = open("f", O_RDWR | O_CREAT, 0640);
+
+	OK(fd);
+	before = ctime_of(fd);
+	for (int what = 0; what < 4; what++) {
+		let_time_pass(&before);
+		if (what == 0)
+			OK(fchown(fd, getuid(), getgid()));
+		else if (what == 1)
+			OK(fchmod(fd, 0640));
+		else if (what == 2)
+			EQ(write(fd, "x", 1), 1);
+		else
+			OK(chown("f", getuid(), (gid_t)-1));
+		after = ctime_of(fd);
+		CHECK(is_before(&before, &after));
+		before = after;
+	}
 }
 
 /* The limit of a file's size counts whatever way it grows. */

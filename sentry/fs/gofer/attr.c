@@ -6,10 +6,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/feature.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "sentry/fs/gofer/internal.h"
 #include "sentry/kernel/timer.h"
+#include "sentry/vfs/vfs_internal.h"
 
 /* Attributes of a shared tree that arrived so lately came with the lookup of the same call. */
 #define FRESH_NS 1000000u
@@ -57,7 +59,7 @@ static int apply_fstat_locked(struct inode *i, int fd)
 	i->blocks = (uint64_t)st.st_blocks;
 	i->atime = time_from(&st.st_atim);
 	i->mtime = time_from(&st.st_mtim);
-	i->ctime = time_from(&st.st_ctim);
+	gofer_set_ctime(i, time_from(&st.st_ctim));
 	return 0;
 }
 
@@ -168,6 +170,42 @@ static int set_size(struct inode *i, uint64_t size)
 	return err;
 }
 
+/* A change that the host wasn't told of may have been later. */
+void gofer_set_ctime(struct inode *i, struct abi_timespec host)
+{
+	const struct abi_timespec *least = &gofer_inode(i)->ctime_least;
+	bool later = host.sec > least->sec || (host.sec == least->sec && host.nsec >= least->nsec);
+
+	i->ctime = later ? host : *least;
+}
+
+/* Whether a change of owner, also to the same one, may clear set-id bits or capabilities. */
+static bool chown_takes_rights(const struct inode *i)
+{
+	const struct gofer_inode *g = gofer_inode(i);
+
+	return i->mode & (ABI_S_ISUID | ABI_S_ISGID) ||
+	       (ABI_S_ISREG(i->mode) && !atomic_load(&g->no_xattrs) &&
+		!atomic_load(&g->no_file_caps));
+}
+
+/*
+ * Owner and mode are already what they shall be, as when root unpacks an archive or a database
+ * gives its journal the owner of the database. All that this changes is ctime. The inode keeps that
+ * and the host isn't told: so who asks for it after the inode was forgotten sees the ctime before.
+ */
+static bool changes_nothing(struct inode *i, const struct iattr *a, uint32_t valid)
+{
+	if (gofer_inode(i)->super->shared || feature_off(FEATURE_CHANGELESS) ||
+	    (valid & ~(GOFER_SET_MODE | GOFER_SET_UID | GOFER_SET_GID)))
+		return false;
+	if (valid & (GOFER_SET_UID | GOFER_SET_GID) && chown_takes_rights(i))
+		return false;
+	return (!(valid & GOFER_SET_MODE) || !((a->mode ^ i->mode) & ABI_S_IALLUGO)) &&
+	       (!(valid & GOFER_SET_UID) || a->uid == i->uid) &&
+	       (!(valid & GOFER_SET_GID) || a->gid == i->gid);
+}
+
 int gofer_setattr(struct inode *i, const struct iattr *a)
 {
 	uint32_t valid = valid_for_gofer(a);
@@ -184,6 +222,11 @@ int gofer_setattr(struct inode *i, const struct iattr *a)
 	/* ctime alone is the host's business. */
 	if (err || !valid)
 		return err;
+	if (changes_nothing(i, a, valid)) {
+		gofer_inode(i)->ctime_least = vfs_now();
+		gofer_set_ctime(i, i->ctime);
+		return 0;
+	}
 	err = call_setattr(gofer_inode(i), a, valid, &attr);
 	if (!err)
 		gofer_apply_attr(i, &attr);

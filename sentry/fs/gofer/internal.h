@@ -122,11 +122,12 @@ struct gofer_inode {
 	atomic_bool stale;	  /* [a] own reads and writes changed the host's attributes */
 	atomic_int mapped;	  /* [a] open files with a writable shared mapping, which changes
 				     mtime at any time */
-	atomic_bool no_file_caps; /* [a] it has no security.capability */
-	atomic_bool no_xattrs;	  /* [a] it has none at all; set under [g] */
-	uint32_t xattr_version;	  /* [g] counts what may have added one */
-	atomic_ullong fresh_at;	  /* [a] monotonic ns: when the attributes last arrived */
-	atomic_ullong named_at;	  /* [a] of a shared tree: when the name was last looked up */
+	struct abi_timespec ctime_least; /* [i] of a change that the host wasn't told (attr.c) */
+	atomic_bool no_file_caps;	 /* [a] it has no security.capability */
+	atomic_bool no_xattrs;		 /* [a] it has none at all; set under [g] */
+	uint32_t xattr_version;		 /* [g] counts what may have added one */
+	atomic_ullong fresh_at;		 /* [a] monotonic ns: when the attributes last arrived */
+	atomic_ullong named_at; /* [a] of a shared tree: when the name was last looked up */
 };
 
 static inline struct gofer_inode *gofer_inode(const struct inode *i)
@@ -190,6 +191,8 @@ bool gofer_revalidate(struct inode *dir, const char *name, struct inode *i);
 
 /* ---- attr.c ---- */
 int gofer_getattr(struct inode *i);
+/* What the host says it is. The caller holds inode.lock. */
+void gofer_set_ctime(struct inode *i, struct abi_timespec host);
 int gofer_setattr(struct inode *i, const struct iattr *a);
 int gofer_readlink(struct inode *i, struct task *t, char **ret_target);
 ssize_t gofer_getxattr(struct inode *i, const char *name, void *buf, size_t size);

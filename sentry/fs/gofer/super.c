@@ -127,7 +127,7 @@ void gofer_apply_attr(struct inode *i, const struct gofer_attr *a)
 	i->blocks = a->blocks;
 	i->atime = time_of(&a->atime);
 	i->mtime = time_of(&a->mtime);
-	i->ctime = time_of(&a->ctime);
+	gofer_set_ctime(i, time_of(&a->ctime));
 	i->btime = time_of(&a->btime);
 	atomic_store(&gofer_inode(i)->fresh_at, time_monotonic_ns());
 }

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -502,8 +503,32 @@ static void remove_children(const char *dir)
 		closedir(d);
 }
 
+#define DYING_STEP_MS 10
+
+/*
+ * A process that ends is no longer listed before it has left its cgroup. Version 2 tells when the
+ * last one has (cgroups(7), cgroup.events); version 1 doesn't, there time passes.
+ */
+static void wait_for_dying(const char *dir)
+{
+	char *path = xasprintf("%s/cgroup.events", dir), text[256] = "";
+	struct pollfd pfd = {.fd = open(path, O_RDONLY | O_CLOEXEC), .events = POLLPRI};
+
+	free(path);
+	if (pfd.fd >= 0 && read(pfd.fd, text, sizeof(text) - 1) > 0 &&
+	    strstr(text, "populated 0")) {
+		close(pfd.fd);
+		return;
+	}
+	poll(&pfd, 1, DYING_STEP_MS);
+	if (pfd.fd >= 0)
+		close(pfd.fd);
+}
+
 static struct error *remove_dir(const char *dir, int timeout_ms)
 {
+	int left_ms = timeout_ms;
+
 	/* Each round a process has ended, so this ends; the bound is for a hostile host. */
 	for (int round = 0; round < 100000; round++) {
 		int err;
@@ -512,9 +537,12 @@ static struct error *remove_dir(const char *dir, int timeout_ms)
 		if (rmdir(dir) == 0 || errno == ENOENT)
 			return NULL;
 		err = errno;
-		if (err != EBUSY || !wait_for_member(dir, timeout_ms)) {
-			if (rmdir(dir) == 0 || errno == ENOENT)
-				return NULL;
+		if (err == EBUSY && wait_for_member(dir, timeout_ms)) {
+			left_ms = timeout_ms;
+		} else if (err == EBUSY && left_ms > 0) {
+			wait_for_dying(dir);
+			left_ms -= DYING_STEP_MS;
+		} else {
 			return error_errno(err, "cgroup: removing %s", dir);
 		}
 	}

@@ -73,6 +73,8 @@ enum feature_kind {
 	  "speed: a request to the gofer wakes another CPU, and its answer this one")              \
 	X(EXEC_IN_PLACE, "exec-in-place", FEATURE_SPEED, "",                                       \
 	  "speed: each execve takes a new host process")                                           \
+	X(CHANNEL_STOCK, "channel-stock", FEATURE_SPEED, "",                                       \
+	  "speed: each new process has a new channel file")                                        \
 	X(LENT_VFORK, "lent-vfork", FEATURE_SPEED, "", "speed: each vfork makes a host process")
 
 enum feature {

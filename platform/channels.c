@@ -3,8 +3,15 @@
  * Channel files and where the sentry maps them.
  *
  * Each address space has a file of its own: a guest that kept a mapping of its file (it can
- * duplicate mappings, and inherit them) must never meet another process there. So files are not
- * used again.
+ * duplicate mappings, and inherit them) must never meet another process there. So the file of an
+ * address space that has ever cloned is not used again.
+ *
+ * Most processes never do: what is executed by a shell, by make, by a compiler's driver. When such a
+ * process is reaped nobody in the world has its file but us: a stub can pass descriptors and
+ * mappings to nobody but its clones. Then the file, with its pages and our mapping of them, goes to
+ * the stock, for the next process: to make it, map it, fault its pages in and throw all of that away
+ * again took 20 us of a fork. What the process has left there is zeroed, as far as it is where
+ * processes leave something; a file with a page anywhere else is thrown away.
  *
  * Most address spaces have one thread for life, so the channel of the first one is mapped by itself
  * (`home`), and the file as a whole (`rest`) when a second slot is taken. Homes lie side by side in
@@ -16,14 +23,27 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/hostcall.h"
 #include "base/mem.h"
 #include "platform/internal.h"
 
-#define ARENA_PLACES 16
+#define ARENA_PLACES   16
+#define STOCK_MAX      4
+#define STOCK_PAGES    4 /* of a channel's first ones, that a file in stock may have */
+#define PAGE	       4096u
+#define CHANNEL_PAGES  (CHANNEL_STRIDE / PAGE)
+#define BLOCKS_OF_PAGE (PAGE / 512)
+
+/* Channel files that nobody uses: those of mms that are gone, only these fields of which count. */
+struct channel_stock {
+	struct platform_mm of[STOCK_MAX]; /* [arena_lock] */
+	uint32_t count;			  /* [arena_lock] */
+};
 
 struct channel_arena {
 	char *base;
@@ -119,10 +139,81 @@ static void *map_home(struct platform_mm *mm)
 	return at;
 }
 
+/* ---- the stock ---- */
+
+void channels_create(struct platform *p)
+{
+	p->stock = xnew(struct channel_stock);
+}
+
+static void hand_over(struct platform_mm *to, const struct platform_mm *from)
+{
+	to->channel_fd = from->channel_fd;
+	to->home = from->home;
+	to->arena = from->arena;
+	to->place = from->place;
+	to->first_slot = from->first_slot;
+}
+
+static bool take_from_stock(struct platform_mm *mm)
+{
+	struct channel_stock *s = mm->p->stock;
+	bool found = false;
+
+	mutex_lock(&mm->p->arena_lock);
+	for (uint32_t i = 0; i < s->count && !found; i++) {
+		if (s->of[i].first_slot != mm->first_slot)
+			continue;
+		hand_over(mm, &s->of[i]);
+		s->of[i] = s->of[--s->count];
+		found = true;
+	}
+	mutex_unlock(&mm->p->arena_lock);
+	return found;
+}
+
+/* Nothing is left in the file but zeros. False: it has pages where none are expected. */
+static bool make_blank(struct platform_mm *mm)
+{
+	unsigned char there[CHANNEL_PAGES];
+	uint32_t pages = 0;
+	struct stat st;
+
+	if (mincore(mm->home, CHANNEL_STRIDE, there) < 0 || fstat(mm->channel_fd, &st) < 0)
+		return false;
+	for (uint32_t i = 0; i < CHANNEL_PAGES; i++)
+		pages += there[i] & 1;
+	if (st.st_blocks != (blkcnt_t)pages * BLOCKS_OF_PAGE || pages > STOCK_PAGES)
+		return false;
+	for (uint32_t i = 0; i < CHANNEL_PAGES; i++)
+		if (there[i] & 1)
+			memset((char *)mm->home + i * PAGE, 0, PAGE);
+	return true;
+}
+
+static bool put_in_stock(struct platform_mm *mm)
+{
+	struct platform *p = mm->p;
+	struct channel_stock *s = p->stock;
+	bool put;
+
+	if (!mm->had_process || mm->cloned || mm->rest || p->without & FEATURE_BIT(CHANNEL_STOCK) ||
+	    atomic_load(&p->stopping) || !make_blank(mm))
+		return false;
+	mutex_lock(&p->arena_lock);
+	put = s->count < STOCK_MAX;
+	if (put)
+		hand_over(&s->of[s->count++], mm);
+	mutex_unlock(&p->arena_lock);
+	return put;
+}
+
 int channels_map(struct platform_mm *mm)
 {
 	void *home;
 
+	if (take_from_stock(mm))
+		return 0;
 	mm->channel_fd = channel_file();
 	if (mm->channel_fd < 0)
 		return mm->channel_fd;
@@ -151,9 +242,8 @@ struct channel *channel_of_locked(struct platform_mm *mm, uint32_t slot)
 	return &mm->rest[slot];
 }
 
-static void unmap_home(struct platform_mm *mm)
+static void unmap_home(struct platform *p, struct platform_mm *mm)
 {
-	struct platform *p = mm->p;
 	struct channel_arena *a = mm->arena;
 
 	mutex_lock(&p->arena_lock);
@@ -169,16 +259,31 @@ static void unmap_home(struct platform_mm *mm)
 
 void channels_unmap(struct platform_mm *mm)
 {
-	unmap_home(mm);
+	if (put_in_stock(mm))
+		return;
+	unmap_home(mm->p, mm);
 	if (mm->rest)
 		munmap(mm->rest, CHANNELS_SIZE);
 	close(mm->channel_fd);
 }
 
+static void empty_stock(struct platform *p)
+{
+	while (p->stock->count) {
+		struct platform_mm *mm = &p->stock->of[--p->stock->count];
+
+		unmap_home(p, mm);
+		close(mm->channel_fd);
+	}
+	free(p->stock);
+}
+
 void channels_destroy(struct platform *p)
 {
-	struct channel_arena *a = p->arena;
+	struct channel_arena *a;
 
+	empty_stock(p);
+	a = p->arena;
 	if (!a)
 		return;
 	check(a->users == 0);

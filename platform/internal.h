@@ -71,6 +71,8 @@ struct platform_mm {
 	struct list free_slots;	     /* [p] struct free_slot */
 	struct channel_arena *arena; /* [I] where home lies */
 	uint32_t place;		     /* [I] and which of its places it is */
+	bool had_process;	     /* [p] it is more than prepared */
+	bool cloned;		     /* [p] one of its threads was ordered to clone */
 };
 
 /* A slot that was used; free once the host kernel has cleared the channel's tid_word. */
@@ -203,6 +205,8 @@ struct platform {
 
 	struct mutex arena_lock;
 	struct channel_arena *arena; /* [arena_lock] the one with free places */
+	struct channel_stock
+	    *stock; /* [I] channel files for the next address spaces (channels.c) */
 
 	struct mutex lock;
 	struct idmap tids;	   /* [p] host tid -> platform_thread */
@@ -285,6 +289,7 @@ int channels_map(struct platform_mm *mm);
 /* NULL: no room to map it. Caller holds p->lock. Doesn't fail for one that was asked for before. */
 struct channel *channel_of_locked(struct platform_mm *mm, uint32_t slot);
 void channels_unmap(struct platform_mm *mm);
+void channels_create(struct platform *p);
 void channels_destroy(struct platform *p);
 
 /* reply.c */

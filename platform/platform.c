@@ -42,6 +42,7 @@ static struct platform *platform_alloc(const struct platform_config *config)
 	count_from_here(p);
 	mutex_init(&p->lock, RANK_PLATFORM);
 	mutex_init(&p->arena_lock, RANK_PLATFORM_ARENA);
+	channels_create(p);
 	list_init(&p->outstanding);
 	list_init(&p->spares);
 	list_init(&p->spawn);

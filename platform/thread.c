@@ -181,6 +181,7 @@ static struct host_process *process_create_locked(struct platform *p, pid_t pid,
 	    &process->refs); /* the creator of the thread's, and the living process's own */
 	refcount_get(&mm->refs);
 	process->mm = mm;
+	mm->had_process = true;
 	process->pid = pid;
 	list_init(&process->threads);
 	list_init(&process->kill_link);
@@ -197,6 +198,7 @@ static struct host_process *process_create_locked(struct platform *p, pid_t pid,
 void clone_order_locked(struct platform_thread *parent, struct platform_thread *child)
 {
 	check(!parent->clone_child && !child->ordered_by);
+	parent->mm->cloned = true;
 	refcount_get(&parent->process->refs);
 	child->creator = parent->process;
 	child->state = THREAD_ORDERED;

@@ -65,7 +65,7 @@ static const struct rule rules[] = {
     ANY(pwritev2, "host stdio without waiting"),
     ANY(lseek, "SEEK_DATA and SEEK_HOLE of a guest's lseek"),
     ANY(close, "descriptors of closed files"),
-    ANY(fstat, "attributes of host stdio"),
+    ANY(fstat, "attributes of host stdio, size of channel files"),
     IF1(newfstatat, "fstat of newer C libraries", SCMP_A3_32(SCMP_CMP_EQ, AT_EMPTY_PATH)),
     ANY(fsync, "guest fsync"),
     ANY(fdatasync, "guest fdatasync"),
@@ -82,6 +82,7 @@ static const struct rule rules[] = {
     ANY(mprotect, "thread stacks, allocator"),
     ANY(mremap, "allocator"),
     ANY(madvise, "allocator gives memory back"),
+    ANY(mincore, "channels of stub processes that ended: where something is left to be zeroed"),
     ANY(brk, "allocator"),
     /* guests */
     ANY(ioctl, "NOTIF_RECV, SEND, ADDFD of the listener; terminal of the container"),

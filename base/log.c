@@ -11,6 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/compiler.h"
+
 static struct {
 	int fd;
 	bool json;
@@ -47,19 +49,50 @@ int log_fd(void)
 	return sink.fd;
 }
 
-/* Appends s with JSON string escapes; returns the new length, never past size. */
+/* Bytes of the character of UTF-8 at s (RFC 3629), 0: there is none. s ends with a NUL. */
+static size_t utf8_size(const char *s)
+{
+	static const struct {
+		uint8_t from, to, low, high; /* of the first byte, of the second one */
+		uint8_t size;
+	} forms[] = {
+	    {0x00, 0x7f, 0, 0, 1},	 {0xc2, 0xdf, 0x80, 0xbf, 2}, {0xe0, 0xe0, 0xa0, 0xbf, 3},
+	    {0xe1, 0xec, 0x80, 0xbf, 3}, {0xed, 0xed, 0x80, 0x9f, 3}, {0xee, 0xef, 0x80, 0xbf, 3},
+	    {0xf0, 0xf0, 0x90, 0xbf, 4}, {0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4}};
+	const uint8_t *b = (const uint8_t *)s;
+	size_t i = 0, at = 1;
+
+	while (i < array_count(forms) && (b[0] < forms[i].from || b[0] > forms[i].to))
+		i++;
+	if (i == array_count(forms))
+		return 0;
+	if (forms[i].size > 1 && (b[1] < forms[i].low || b[1] > forms[i].high))
+		return 0;
+	while (at < forms[i].size && (at == 1 || (b[at] & 0xc0) == 0x80))
+		at++;
+	return at == forms[i].size ? at : 0;
+}
+
+/*
+ * Appends s with JSON string escapes; returns the new length, never past size. Names come from
+ * guests: what is no UTF-8 becomes U+FFFD, a byte at a time.
+ */
 static size_t put_json_string(char *out, size_t at, size_t size, const char *s)
 {
-	for (; *s && at + 7 < size; s++) {
+	size_t n;
+
+	for (; *s && at + 7 < size; s += n ? n : 1) {
 		unsigned char c = (unsigned char)*s;
 
+		n = utf8_size(s);
 		if (c == '"' || c == '\\') {
 			out[at++] = '\\';
 			out[at++] = (char)c;
-		} else if (c < 0x20) {
-			at += (size_t)snprintf(out + at, size - at, "\\u%04x", c);
+		} else if (c < 0x20 || c == 0x7f || !n) {
+			at += (size_t)snprintf(out + at, size - at, "\\u%04x", n ? c : 0xfffd);
 		} else {
-			out[at++] = (char)c;
+			memcpy(out + at, s, n);
+			at += n;
 		}
 	}
 	return at;

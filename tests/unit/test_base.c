@@ -462,6 +462,32 @@ static void log_json_escapes(void **state)
 	assert_memory_equal(log_line(true, "a\"b\\c\nd\x01"), want, sizeof(want) - 1);
 }
 
+/* What guests call their files may be no UTF-8: the line is JSON all the same. */
+static void log_json_is_utf8(void **state)
+{
+	static const struct {
+		const char *in, *out;
+	} cases[] = {
+	    {"\xc3\xa4 \xe2\x82\xac \xf0\x9f\x98\x80", "\xc3\xa4 \xe2\x82\xac \xf0\x9f\x98\x80"},
+	    {"a\xe4z", "a\\ufffdz"},
+	    {"\x80\xff", "\\ufffd\\ufffd"},
+	    {"\xc0\xaf", "\\ufffd\\ufffd"},
+	    {"\xed\xa0\x80", "\\ufffd\\ufffd\\ufffd"},
+	    {"\xf4\x90\x80\x80", "\\ufffd\\ufffd\\ufffd\\ufffd"},
+	    {"cut \xe2\x82", "cut \\ufffd\\ufffd"},
+	    {"\x7f", "\\u007f"},
+	};
+	char want[128];
+
+	(void)state;
+	for (size_t i = 0; i < array_count(cases); i++) {
+		int n = snprintf(want, sizeof(want), "{\"level\":\"warning\",\"msg\":\"%s\",",
+				 cases[i].out);
+
+		assert_memory_equal(log_line(true, cases[i].in), want, (size_t)n);
+	}
+}
+
 static void log_text_is_one_line(void **state)
 {
 	char *line = log_line(false, "two\nlines\x1b[31m");
@@ -531,6 +557,7 @@ int main(void)
 	    cmocka_unit_test(fd_seals),
 	    cmocka_unit_test(features_are_parsed),
 	    cmocka_unit_test(log_json_escapes),
+	    cmocka_unit_test(log_json_is_utf8),
 	    cmocka_unit_test(log_text_is_one_line),
 	    cmocka_unit_test(log_cuts_long_lines),
 	};

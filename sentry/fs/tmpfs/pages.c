@@ -134,11 +134,15 @@ ssize_t tmpfs_page_write(struct tmpfs_store *s, tmpfs_page p, struct uio *from, 
 
 void tmpfs_page_zero(struct tmpfs_store *s, tmpfs_page p, size_t at, size_t size)
 {
+	static const char zeros[TMPFS_PAGE];
+	int64_t offset = place(p) + (int64_t)at;
+
+	check(size <= TMPFS_PAGE);
 	if (!in_store(p))
 		memset(address(p) + at, 0, size);
-	else
-		check(!fallocate(s->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-				 place(p) + (int64_t)at, (off_t)size));
+	else if (fallocate(s->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, (off_t)size))
+		/* What was there must not come back: there is no way on without. */
+		check(pwrite(s->fd, zeros, size, offset) == (ssize_t)size);
 }
 
 int tmpfs_page_to_fd(struct tmpfs_store *s, tmpfs_page p, int fd, int64_t offset, size_t size)

@@ -335,6 +335,9 @@ static void unlink_child(struct task *child)
 	if (tg->leader == child) {
 		list_del(&tg->sibling);
 		pgrp_leave_locked(tg);
+		/* A wait of another thread may have no child left to wait for. */
+		if (tg->parent)
+			waitqueue_wake(&tg->parent->child_wait, ~0u);
 	}
 	mutex_unlock(&k->tasks_lock);
 	if (tg->leader == child)

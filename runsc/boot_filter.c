@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
@@ -20,6 +21,7 @@
 #include <unistd.h>
 
 #include <linux/capability.h>
+#include <linux/seccomp.h>
 
 #include "base/compiler.h"
 #include "base/log.h"
@@ -45,6 +47,16 @@ struct rule {
 	{                                                                                          \
 		.nr = __NR_##name, .why = reason, .check_count = 2, .checks = { a, b }             \
 	}
+
+#define IOCTL(command, reason) IF1(ioctl, reason, SCMP_A1_32(SCMP_CMP_EQ, command))
+
+/* Nothing is made executable any more: what runs in the sentry is what it was linked from. */
+#define NOT_EXECUTABLE(name, reason) IF1(name, reason, SCMP_A2_32(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0))
+
+/* Linux 6.6; and of <asm/termbits.h>, which can't be had beside <termios.h>. */
+#define SECCOMP_IOCTL_NOTIF_SET_FLAGS_ 0x40082104u
+#define TCGETS2_		       0x802c542au
+#define TCSETS2_		       0x402c542bu
 
 /* glibc's pthread_create: a thread of this process and nothing else. */
 #define THREAD_FLAGS                                                                               \
@@ -77,15 +89,19 @@ static const struct rule rules[] = {
     ANY(openat,
 	"/proc of the sandbox's PID namespace; the root is empty, so nothing else is there"),
     /* memory: the allocator, maps of channels, thread stacks */
-    ANY(mmap, "allocator, thread stacks, channels of stub processes"),
+    NOT_EXECUTABLE(mmap, "allocator, thread stacks, channels of stub processes"),
     ANY(munmap, "the same"),
-    ANY(mprotect, "thread stacks, allocator"),
+    NOT_EXECUTABLE(mprotect, "thread stacks, allocator"),
     ANY(mremap, "allocator"),
     ANY(madvise, "allocator gives memory back"),
     ANY(mincore, "channels of stub processes that ended: where something is left to be zeroed"),
     ANY(brk, "allocator"),
     /* guests */
-    ANY(ioctl, "NOTIF_RECV, SEND, ADDFD of the listener; terminal of the container"),
+    IOCTL(SECCOMP_IOCTL_NOTIF_RECV, "doorbells"),
+    IOCTL(SECCOMP_IOCTL_NOTIF_SEND, "their answers"),
+    IOCTL(SECCOMP_IOCTL_NOTIF_ADDFD, "descriptors for a guest's mapping"),
+    IOCTL(SECCOMP_IOCTL_NOTIF_ID_VALID, "is that unknown thread still there"),
+    IOCTL(SECCOMP_IOCTL_NOTIF_SET_FLAGS_, "on which CPU a stub wakes"),
     ANY(process_vm_readv, "guest memory that no window covers"),
     ANY(process_vm_writev, "the same"),
     ANY(kill, "ending stub processes; the PID namespace holds nothing else"),
@@ -96,6 +112,16 @@ static const struct rule rules[] = {
     ANY(epoll_wait, "event thread"),
     ANY(epoll_pwait, "event thread"),
     ANY(epoll_ctl, "waiting for host descriptors"),
+    /* terminals: what is not here, TIOCSTI above all, would reach whoever sits before one */
+    IOCTL(TCGETS, "settings of the terminal that is stdio, or the console"),
+    IOCTL(TCSETS, "the same, changed by a guest"),
+    IOCTL(TCSETSW, "the same"),
+    IOCTL(TCSETSF, "the same"),
+    IOCTL(TCGETS2_, "tcgetattr of newer C libraries"),
+    IOCTL(TCSETS2_, "tcsetattr of newer C libraries"),
+    IOCTL(TIOCGWINSZ, "size of the terminal that is stdio, or the console; is it one"),
+    IOCTL(TIOCSWINSZ, "size of the console, set by a guest"),
+    IOCTL(FIONREAD, "how much waits in the guest's stdio"),
     ANY(poll, "host stdio readiness"),
     ANY(ppoll, "the same"),
     ANY(timerfd_settime, "the kernel's timers"),

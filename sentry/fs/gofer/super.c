@@ -12,6 +12,11 @@
 #include "sentry/vfs/vfs_internal.h"
 
 #define TABLE_FIRST_SIZE 256u
+/*
+ * A deleted file's space is given back when the gofer drops its handle: at once, or for small ones
+ * together with others (CLUNK_BATCH in client.c), since a message each costs as much as to delete.
+ */
+#define SMALL_SIZE (64u * 1024)
 
 /* ---- numbers ---- */
 
@@ -221,7 +226,7 @@ void gofer_evict(struct inode *i)
 	gofer_drop_listing(g);
 	if (ABI_S_ISDIR(i->mode))
 		gofer_ahead_drop(g);
-	gofer_clunk(g->super->client, g->handle, i->nlink == 0);
+	gofer_clunk(g->super->client, g->handle, i->nlink == 0 && i->size > SMALL_SIZE);
 	free(g->target);
 	mutex_destroy(&g->lock);
 	mutex_destroy(&g->append_lock);

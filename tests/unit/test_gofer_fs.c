@@ -617,6 +617,35 @@ static void lookups_go_ahead(void **state)
 	path_put(&p);
 }
 
+/* Names that come from elsewhere than a listing: after some of them the directory is listed. */
+static void lists_what_nobody_listed(void **state)
+{
+	unsigned long long before;
+	struct path q;
+	char name[32];
+
+	(void)state;
+	assert_int_equal(mkdirat(f.root_fd, "d", 0755), 0);
+	for (int n = 0; n < 150; n++) {
+		snprintf(name, sizeof(name), "d/f%d", n);
+		make_file(name, n % 2 ? "odd" : "");
+	}
+	before = requests();
+	for (int n = 0; n < 150; n++) {
+		snprintf(name, sizeof(name), "/d/f%d", n);
+		q = found(name);
+		assert_int_equal(stat_of(&q).size, n % 2 ? 3 : 0);
+		path_put(&q);
+	}
+	assert_in_range(requests() - before, 3, 20);
+	/* That listing was nobody's: it doesn't say what is absent. */
+	assert_int_equal(find("/d/new", &q), -ENOENT);
+	make_file("d/late", "late");
+	q = found("/d/late");
+	assert_int_equal(stat_of(&q).size, 4);
+	path_put(&q);
+}
+
 /* What has gone is gone, whatever was looked up ahead. */
 static void changes_drop_what_was_ahead(void **state)
 {
@@ -1264,6 +1293,7 @@ int main(void)
 	    T(lists),
 	    T(small_listing_is_kept),
 	    T(lookups_go_ahead),
+	    T(lists_what_nobody_listed),
 	    T(changes_drop_what_was_ahead),
 	    T(changed_since_it_was_ahead),
 	    T(next_listing_starts_afresh),

@@ -397,6 +397,8 @@ static void count_single(struct gofer_inode *dir)
 
 	if (s->shared || feature_off(FEATURE_LOOK_AHEAD))
 		return;
+	if (feature_forced(FEATURE_LOOK_AHEAD))
+		after = 1;
 	if (++dir->single_count < MAX(dir->single_max, after))
 		return;
 	dir->single_count = 0;

@@ -131,11 +131,16 @@ static void note_cpus(struct gofer_rpc *rpc, uint16_t here)
 {
 	const struct gofer_header *reply = (const void *)(rpc->buffer + GOFER_MESSAGE_MAX);
 
+	if (rpc->cpu)
+		atomic_fetch_add_explicit(&rpc->client->held_count, 1, memory_order_relaxed);
 	if (!here || rpc->cpu)
 		return;
-	if (reply->cpu == here && this_cpu(rpc->client) == here)
+	if (reply->cpu == here && this_cpu(rpc->client) == here) {
 		rpc->away_count = 0;
-	else if (++rpc->away_count >= AWAY_MAX) {
+		return;
+	}
+	atomic_fetch_add_explicit(&rpc->client->away_count, 1, memory_order_relaxed);
+	if (++rpc->away_count >= AWAY_MAX) {
 		rpc->away_count = 0;
 		rpc->cpu = here;
 		rpc->stay_left = STAY_REQUESTS;
@@ -487,6 +492,8 @@ void gofer_client_report(const struct gofer_client *c, struct strbuf *out)
 		if (n && names[type])
 			strbuf_addf(out, "counter %llu gofer.%s\n", n, names[type]);
 	}
+	strbuf_addf(out, "counter %llu gofer_held\n", atomic_load(&c->held_count));
+	strbuf_addf(out, "counter %llu gofer_away\n", atomic_load(&c->away_count));
 	strbuf_addf(out, "gauge %u gofer_files_kept\n", c->idle_count);
 	strbuf_addf(out, "gauge %u file_chunks\n", c->chunk_count);
 	strbuf_addf(out, "gauge %zu gofer_listing_bytes\n", atomic_load(&c->cached_bytes));

@@ -68,6 +68,8 @@ struct gofer_client {
 	atomic_int slow_left;	 /* [a] requests that pass the lead before they wait */
 	atomic_bool broken;	 /* [a] */
 	atomic_ullong requests[GOFER_TYPE_COUNT]; /* [a] sent, for --debug */
+	atomic_ullong held_count;		  /* [a] of them held on their CPU */
+	atomic_ullong away_count;		  /* [a] answered on another one */
 
 	/* Descriptors kept for files that may be opened again (file.c). */
 	struct mutex idle_lock;	    /* RANK_LEAF */

@@ -404,7 +404,8 @@ void platform_lend(struct platform_thread *child);
 /*
  * Lets a STOPPED thread go on; by its owner, exactly once for each event. All that *r points to is
  * borrowed until the function returns. The thread may have another owner, or be dead and put, by
- * then: nothing of it may be touched after the call. Never blocks on the guest; a thread that died
+ * then: nothing of it may be touched after the call. But who puts it sees to it that no call is at
+ * its beginning, when the thread may have died already. Never blocks on the guest; a thread that died
  * meanwhile makes it a no-op. Memory operations are aligned to pages, not empty, and lie below
  * PLATFORM_GUEST_MAX as a whole.
  */

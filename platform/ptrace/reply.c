@@ -217,7 +217,8 @@ void tracee_apply(struct tracer *x, struct tracee *e)
 
 int tracer_reply(struct platform_thread *t, const struct platform_reply *r)
 {
-	struct tracer *x = tracer_of(t->p);
+	struct platform *p = t->p; /* what is replied to may be gone after the lock is free */
+	struct tracer *x = tracer_of(p);
 	bool mine = on_tracer(x), replied = false;
 	struct tracee *e;
 
@@ -238,7 +239,7 @@ int tracer_reply(struct platform_thread *t, const struct platform_reply *r)
 	mutex_unlock(&t->lock);
 	if (replied && mine)
 		tracee_apply(x, e);
-	else if (replied && atomic_load(&t->p->in_recv))
-		tracer_wake(t->p);
+	else if (replied && atomic_load(&p->in_recv))
+		tracer_wake(p);
 	return 0;
 }

@@ -105,7 +105,7 @@ static void end_host_thread(struct task *t, bool last)
 	}
 	mutex_unlock(&t->tg->siglock);
 	if (pt && dead)
-		platform_thread_put(pt);
+		workers_put_thread(t->kernel, pt);
 }
 
 /* ---- the tree ---- */

@@ -20,6 +20,7 @@ struct futex_table;
 struct hostpolls;
 struct patch_cache;
 struct platform;
+struct platform_thread;
 struct platform_callbacks;
 struct sandbox_limits;
 struct setting;
@@ -106,6 +107,9 @@ void workers_join(struct kernel *k);
 extern const struct platform_callbacks kernel_platform_callbacks; /* but for `broken` */
 /* For threads that are no workers (the event thread): runs the tasks that they woke. */
 void workers_run_woken(struct kernel *k);
+/* platform_thread_put of a thread that tasks have had, when no worker is replying to it any more.
+ * No lock is held that a reply takes. */
+void workers_put_thread(struct kernel *k, struct platform_thread *pt);
 /* The first process has ended (or the sandbox must end): the event loop returns. Any thread. */
 void kernel_exit(struct kernel *k, int32_t wait_status);
 

@@ -24,9 +24,26 @@
  * itself.
  *
  * An event of a task that died meanwhile is dropped. See task.h for the states.
+ *
+ * Who replies has given the task away before, since the guest's next event may come at once. If the
+ * host thread dies in between (a SIGKILL of the guest's, or the host's), another worker ends the
+ * task and puts the platform's thread. So each worker names the thread that it replies to, and who
+ * puts one waits until nobody does:
+ *
+ *	replies				ends the task
+ *	replying = pt
+ *	state: HANDLER -> GUEST
+ *					dead: GUEST -> QUEUED -> HANDLER
+ *					task_exit
+ *	platform_reply(pt)		somebody names pt: waits
+ *	replying = NULL
+ *					platform_thread_put(pt)
+ *
+ * The state's compare-and-swap orders the two. A reply waits for no guest and for no put.
  */
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -50,6 +67,12 @@
 #define WORKER_STACK_SIZE (512u * 1024u)
 #define LONG_MEMORY	  64
 
+/* No two in a cache line: they are written at every reply. */
+struct replier {
+	_Atomic(struct platform_thread *) replying; /* [a] written by its thread */
+	char other_lines[56];
+};
+
 struct workers {
 	pthread_mutex_t lock; /* RANK_RUNQ: taken by wake-ups, takes nothing */
 	pthread_cond_t idle;
@@ -63,12 +86,16 @@ struct workers {
 	uint32_t idle_count;	/* [lock] */
 	uint32_t count;		/* [I] */
 	pthread_t *threads;	/* [I] */
+	/* [I] workers, and the event thread. */
+	struct replier *repliers;
+	atomic_uint replier_count; /* that have a thread */
 };
 
 /* This thread's part. */
 static __thread struct kernel *leading;	    /* set while it has the lead */
 static __thread struct kernel *serves_runq; /* it will look at the run queue soon */
 static __thread bool went_long;		    /* the handler that runs, or ran last, said so */
+static __thread struct replier *replier;    /* this thread's; set at its first reply */
 
 struct workers *workers_new(uint32_t count)
 {
@@ -82,6 +109,7 @@ struct workers *workers_new(uint32_t count)
 		count = (uint32_t)MAX(4l, sysconf(_SC_NPROCESSORS_ONLN) + 2);
 	w->count = count;
 	w->threads = xcalloc(count, sizeof(*w->threads));
+	w->repliers = xcalloc(count + 1, sizeof(*w->repliers));
 	return w;
 }
 
@@ -92,6 +120,7 @@ void workers_destroy(struct workers *w)
 	pthread_cond_destroy(&w->idle);
 	pthread_mutex_destroy(&w->lock);
 	free(w->threads);
+	free(w->repliers);
 	free(w);
 }
 
@@ -293,6 +322,24 @@ static void exit_now(struct task *t)
 	task_exit(t);
 }
 
+static void take_replier(struct workers *w)
+{
+	uint32_t i = atomic_fetch_add(&w->replier_count, 1);
+
+	check(i <= w->count);
+	replier = &w->repliers[i];
+}
+
+void workers_put_thread(struct kernel *k, struct platform_thread *pt)
+{
+	struct workers *w = k->workers;
+
+	for (uint32_t i = 0; i <= w->count; i++)
+		while (&w->repliers[i] != replier && atomic_load(&w->repliers[i].replying) == pt)
+			sched_yield();
+	platform_thread_put(pt);
+}
+
 /*
  * Sends the reply; the task belongs to the guest afterwards. False: it was woken, look again first.
  * The frame that is already in the reply stays; for signals behind it the thread is made to stop
@@ -304,11 +351,17 @@ static bool send_reply(struct task *t)
 	bool more = t->reply.frame && atomic_load(&t->sigpending);
 
 	own_publish(t);
-	if (!leave_handler(t, TASK_GUEST))
+	if (unlikely(!replier))
+		take_replier(t->kernel->workers);
+	atomic_store_explicit(&replier->replying, pt, memory_order_relaxed);
+	if (!leave_handler(t, TASK_GUEST)) {
+		atomic_store_explicit(&replier->replying, NULL, memory_order_relaxed);
 		return false;
+	}
 	if (more)
 		platform_kick(pt);
 	platform_reply(pt, &t->reply);
+	atomic_store_explicit(&replier->replying, NULL, memory_order_release);
 	return true;
 }
 
@@ -689,7 +742,7 @@ static void platform_thread_dead(void *cookie, struct platform_thread *pt, bool 
 	if (t->pt != pt) {
 		/* The thread that ran the program before an exec, or of a task that has gone. */
 		mutex_unlock(&t->tg->siglock);
-		platform_thread_put(pt);
+		workers_put_thread(k, pt);
 		task_put(t);
 		give_back_after_burst(k);
 		return;

@@ -853,3 +853,38 @@ TEST(first_process_is_not_killed_from_inside)
 		_exit(first_process());
 	WAIT_EXIT(pid, 7);
 }
+
+/* Calls whose answers come from another thread of the kernel's than the one that hears calls. */
+static void make_calls(int ready)
+{
+	struct timespec moment = {.tv_nsec = 1};
+
+	syscall(SYS_set_robust_list, NULL,
+		24); /* with a list it would be given time to stop by itself */
+	OK(write(ready, "", 1));
+	for (;;) {
+		nanosleep(&moment, NULL);
+		open("/nowhere", O_RDONLY);
+	}
+}
+
+TEST(killed_while_calls_are_answered)
+{
+	int fds[2], status;
+	char byte;
+
+	OK(pipe(fds));
+	for (int i = 0; i < 200; i++) {
+		pid_t pid = OK(fork());
+
+		if (pid == 0)
+			make_calls(fds[1]);
+		EQ(OK(read(fds[0], &byte, 1)), 1);
+		for (int n = 0; n < i; n++)
+			sched_yield();
+		OK(kill(pid, SIGKILL));
+		EQ(OK(waitpid(pid, &status, 0)), pid);
+		CHECK(WIFSIGNALED(status));
+		EQ(WTERMSIG(status), SIGKILL);
+	}
+}

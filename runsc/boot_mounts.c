@@ -132,6 +132,16 @@ static void make_devices(struct boot *b)
 		boot_fail(b, SANDBOX_ERROR_MOUNT, err, "/dev");
 }
 
+/* Looks a path up that is to be masked. False: it isn't there, so there is nothing to be seen. */
+static bool is_there(struct boot *b, const char *name, struct path *ret)
+{
+	int err = vfs_lookup_at_root(b->kernel, &b->root, name, false, ret);
+
+	if (err && err != -ENOENT && err != -ENOTDIR)
+		boot_fail(b, SANDBOX_ERROR_MOUNT, err, "%s", name);
+	return !err;
+}
+
 /* maskedPaths: nothing to be seen there. Directories get an empty read-only tmpfs, files /dev/null.
  */
 static void mask_path(struct boot *b, const char *name)
@@ -139,10 +149,10 @@ static void mask_path(struct boot *b, const char *name)
 	const struct fs_type *tmpfs = vfs_find_fs(b->kernel, "tmpfs");
 	struct super_block *sb = NULL;
 	struct path where, null;
-	int err = vfs_lookup_at_root(b->kernel, &b->root, name, false, &where);
+	int err;
 
-	if (err)
-		return; /* not there: nothing to mask */
+	if (!is_there(b, name, &where))
+		return;
 	if ((dentry_inode(where.dentry)->mode & ABI_S_IFMT) == ABI_S_IFDIR) {
 		err = tmpfs->mount(b->kernel, "tmpfs", ABI_MS_RDONLY, "size=0,mode=755", &sb);
 		if (!err)
@@ -164,9 +174,9 @@ static void mask_path(struct boot *b, const char *name)
 static void make_readonly(struct boot *b, const char *name)
 {
 	struct path where;
-	int err = vfs_lookup_at_root(b->kernel, &b->root, name, false, &where);
+	int err;
 
-	if (err)
+	if (!is_there(b, name, &where))
 		return;
 	err = vfs_bind(b->kernel, &where, &where, ABI_MS_RDONLY, true);
 	path_put(&where);

@@ -43,6 +43,8 @@ FIELDS = [
     (["mounts"], {}, "config.json: mounts: expected an array, found an object", True),
     (["mounts", 3], {"destination": "/x", "type": "bind", "source": "/nonexistent", "options": ["rbind"]},
      "config.json: mounts[3].source: /nonexistent: no such file or directory", True),
+    (["linux", "maskedPaths"], ["/" + "x" * 300], "file name too long", True),
+    (["linux", "readonlyPaths"], ["/" + "x" * 300], "file name too long", True),
     (["annotations"], {"a": 5}, "config.json: annotations.a: expected a string, found a number", True),
     (["hooks"], {"prestart": [{"args": []}]}, "config.json: hooks.prestart[0].path: missing", True),
 ]

@@ -436,7 +436,8 @@ struct error *container_list(const struct runsc_options *o, struct oci_strings *
 	while (dir && (d = readdir(dir))) {
 		struct error *e = container_check_id(d->d_name);
 
-		if (e || d->d_type != DT_DIR) {
+		/* Some file systems don't say what an entry is; what is no state can't be opened. */
+		if (e || (d->d_type != DT_DIR && d->d_type != DT_UNKNOWN)) {
 			error_free(e);
 			continue;
 		}

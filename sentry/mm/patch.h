@@ -129,7 +129,8 @@ uint32_t patch_new_text(struct mm *mm, struct file *f, int fd, uint64_t start, u
 bool mm_has_patches(const struct mm *mm, bool whole);
 /*
  * Guest memory at va that the platform could not read, or that it read from patched pages: the
- * first n of size bytes at buf are there. Returns how many are now, as the file has them.
+ * first n of size bytes at buf are there. Returns how many are now, as the file has them; behind
+ * these there may be more that the platform can read.
  */
 size_t patch_read(struct mm *mm, uint64_t va, void *buf, size_t size, size_t n);
 

@@ -151,22 +151,38 @@ void patch_stopped(struct task *t)
 
 /* ---- what the sentry reads ---- */
 
+/* n bytes at buf are those of the patched text from va on, or some before it: as they were. */
+static void unapply(const struct patch_map *m, uint64_t va, void *buf, size_t n)
+{
+	uint64_t text = m->start + m->pf->head;
+
+	if (va >= text)
+		patch_unapply(&m->pf->p, va - text, buf, n);
+	else if (va + n > text)
+		patch_unapply(&m->pf->p, 0, (uint8_t *)buf + (text - va), n - (text - va));
+}
+
 /*
- * Bytes of the patched text from va on, as they were; how many, 0: none are there. Of anonymous
- * text there is a copy with the trampolines.
+ * Bytes from va on that were rewritten, as they were; how many, 0: none are there. From the copy,
+ * which is in memory: the file's own may have to come from the disk.
  */
 static size_t read_original(const struct patch_map *m, uint64_t va, void *buf, size_t size)
 {
-	uint64_t end = MIN(va + size, m->end);
-	ssize_t n =
-	    pread(m->park ? m->pf->fd : m->fd, buf, end - va, (off_t)(m->offset + (va - m->start)));
+	const struct patch_file *pf = m->pf;
+	uint64_t at = va - m->start;
 
-	if (n < 0)
-		return 0;
-	if (m->park)
-		patch_unapply(&m->pf->p, va - m->start, buf, (size_t)n);
-	memset((char *)buf + n, 0, end - va - (size_t)n); /* behind the file's end */
-	return end - va;
+	for (uint32_t i = 0; i < pf->run_count; i++) {
+		const struct patch_run *r = &pf->runs[i];
+
+		if (at < r->at || at >= r->at + r->size)
+			continue;
+		size = MIN(size, r->at + r->size - at);
+		if (pread(pf->fd, buf, size, (off_t)(r->in_fd + (at - r->at))) != (ssize_t)size)
+			return 0;
+		unapply(m, va, buf, size);
+		return size;
+	}
+	return 0;
 }
 
 bool mm_has_patches(const struct mm *mm, bool whole)
@@ -186,16 +202,9 @@ size_t patch_read(struct mm *mm, uint64_t va, void *buf, size_t size, size_t n)
 	if (m && (m->state == PATCH_MAP_ON || changing))
 		more = read_original(m, va + n, (char *)buf + n, size - n);
 	for (uint32_t i = 0; i < mm->patches.count; i++) {
-		uint64_t text;
-
 		m = &mm->patches.maps[i];
-		text = m->start + m->pf->head;
-		if (m->state != PATCH_MAP_ON || m->end <= va || va + n <= text)
-			continue;
-		if (va >= text)
-			patch_unapply(&m->pf->p, va - text, buf, n);
-		else
-			patch_unapply(&m->pf->p, 0, (uint8_t *)buf + (text - va), n - (text - va));
+		if (m->state == PATCH_MAP_ON && m->end > va)
+			unapply(m, va, buf, n);
 	}
 	mutex_unlock(&mm->patches.view_lock);
 	return n + more;

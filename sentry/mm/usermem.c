@@ -49,11 +49,19 @@ static size_t corrected(struct mm *mm, uint64_t va, void *dst, size_t size, size
 /* Bytes copied from the start. */
 static size_t task_read(struct task *t, uint64_t va, void *dst, size_t size)
 {
+	struct platform_mm *mm;
+	size_t done = 0, n;
+
 	size = bounded(va, size);
 	if (!size || !t->pt)
 		return 0;
-	return corrected(t->mm, va, dst, size,
-			 platform_read(t->pt, platform_thread_mm(t->pt), va, dst, size));
+	mm = platform_thread_mm(t->pt);
+	do { /* behind patched text there may be more, that can be read */
+		n = platform_read(t->pt, mm, va + done, (char *)dst + done, size - done);
+		n = corrected(t->mm, va + done, (char *)dst + done, size - done, n);
+		done += n;
+	} while (unlikely(done < size) && n && t->mm && mm_has_patches(t->mm, false));
+	return done;
 }
 
 static size_t task_write(struct task *t, uint64_t va, const void *src, size_t size)

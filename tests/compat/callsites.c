@@ -248,6 +248,31 @@ TEST(text_as_a_buffer)
 	EQ(status, 0);
 }
 
+extern char __executable_start[], __etext[];
+
+/* All of the program's text, and what is mapped in front of it and behind it. */
+TEST(whole_text_as_a_buffer)
+{
+	const char *start = __executable_start;
+	size_t size = ((uintptr_t)__etext - (uintptr_t)start + 8191) & ~(size_t)4095;
+	char *before =
+		 OK(mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0)),
+	     *after = malloc(size);
+	int fd = OK(open("f", O_RDWR | O_CREAT, 0600)), status;
+
+	if (fork() == 0) {
+		memcpy(before, start, size);
+		_exit(0);
+	}
+	OK(wait(&status));
+	EQ(status, 0);
+	heat(site_number);
+	EQ(write(fd, start, size), size);
+	EQ(pread(fd, after, size, 0), size);
+	MEM_EQ(after, before, size);
+	heat(site_number);
+}
+
 TEST(maps_say_nothing)
 {
 	char *before = maps();

@@ -594,6 +594,8 @@ static bool ends_here_locked(struct platform_thread *t, const struct seccomp_not
 {
 	bool ends;
 
+	if (!t->lender) /* it has outlived it, and is killed */
+		return true;
 	mutex_lock(&t->lock);
 	ends = !t->copying && (t->state == THREAD_STOPPED || bell_seq(n) != t->seq);
 	if (ends) {

@@ -26,8 +26,8 @@
 /* How long a killed process may take until it is gone; only a host in trouble needs more. */
 #define DEATH_TIMEOUT_MS 10000
 
-/* The gofer ends by itself when the sandbox has; then it is made to. */
-#define GOFER_END_MS 1000
+/* The gofer ends by itself when the sandbox has: at once where it gets a CPU. Then it is made to. */
+#define GOFER_END_MS 10000
 
 /* ---- create ---- */
 

@@ -81,11 +81,15 @@ static struct error *open_dir(struct container *c)
 	return NULL;
 }
 
-static struct error *take_lock(struct container *c)
+/*
+ * Only who makes the directory makes the lock (create: O_CREAT): a second one beside a delete would
+ * keep the directory, which is removed after its lock.
+ */
+static struct error *take_lock(struct container *c, int create)
 {
 	int r;
 
-	c->lock_fd = openat(c->dir_fd, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	c->lock_fd = openat(c->dir_fd, "lock", O_RDWR | O_NOFOLLOW | O_CLOEXEC | create, 0600);
 	if (c->lock_fd < 0)
 		return error_errno(errno, "%s/lock", c->dir);
 	do
@@ -118,7 +122,7 @@ struct error *container_new(const struct runsc_options *o, const char *id, struc
 	c->owner = geteuid();
 	e = open_dir(c);
 	if (!e)
-		e = take_lock(c);
+		e = take_lock(c, O_CREAT);
 	if (e) {
 		error_warn(container_remove(c), "cleaning up");
 		container_close(c);
@@ -234,9 +238,14 @@ struct error *container_open(const struct runsc_options *o, const char *id,
 
 struct error *container_lock(struct container *c)
 {
-	struct error *e = take_lock(c);
+	struct error *e = take_lock(c, 0);
 	struct stat st;
 
+	if (e && e->errnum == ENOENT) {
+		error_free(e);
+		rmdir(c->dir); /* empty: of a create that died at its very start */
+		return no_such_container(c->id);
+	}
 	if (e)
 		return e;
 	if (fstat(c->lock_fd, &st) == 0 && st.st_nlink == 0)

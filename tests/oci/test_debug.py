@@ -2,6 +2,7 @@
 """runsc debug: looking into a sandbox that runs."""
 import json
 import os
+import time
 
 from harness import check, contains, equal, test
 
@@ -29,6 +30,9 @@ def counters_say_what_happened(box):
     check(counters["call.execve"] >= 20, f"call.execve: {counters['call.execve']}")
     check(counters["dcache_hits"] > 0 and counters["dcache_misses"] > 0, "names looked up")
     check(any(name.startswith("gofer.") for name in counters), "requests to the gofer")
+    deadline = time.monotonic() + 10  # a task is there until the host has told of its end
+    while gauges["objects_task"] != 1 and time.monotonic() < deadline:
+        gauges = stats(box)["gauges"]
     equal(gauges["objects_task"], 1, "tasks")
     check("rates" not in s and "seconds" not in s, "rates without an interval")
     text = box.ok("debug", "--stats", box.id).out

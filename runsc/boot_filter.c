@@ -148,7 +148,9 @@ static const struct rule rules[] = {
     ANY(getpid, "log lines, abort"),
     ANY(sched_yield, "locks of the allocator"),
     ANY(sched_getaffinity, "CPU count for guests; is there a CPU to poll on"),
-    IF1(sched_setaffinity, "the calling thread only: to poll on another CPU than the guest's",
+    IF1(sched_setaffinity,
+	"the calling thread only: to poll on another CPU than the guest's, to wait for the gofer "
+	"on one",
 	SCMP_A0(SCMP_CMP_EQ, 0)),
     ANY(clock_gettime, "CPU clocks of stub processes (others come from the vDSO)"),
     ANY(getrandom, "guest getrandom, address layout"),

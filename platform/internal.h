@@ -138,6 +138,7 @@ struct platform_thread {
 	    *returns_from; /* [t] what the next reply is to bring our host thread back from */
 	struct channel *lend_channel; /* [p] of the slot that is kept for the next child, or NULL */
 	uint32_t lend_slot;	      /* [p] and its number */
+	bool lend_fresh;	      /* [p] and whether it has no stack yet */
 
 	struct mutex lock;
 	_Atomic(enum thread_state)

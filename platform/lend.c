@@ -77,7 +77,7 @@ int lend_slot_locked(struct platform_thread *t, uint32_t *ret_slot, bool *ret_fr
 	if (!t->lend_channel)
 		return slot_take_locked(t->mm, ret_slot, ret_fresh);
 	*ret_slot = t->lend_slot;
-	*ret_fresh = false;
+	*ret_fresh = t->lend_fresh;
 	t->lend_channel = NULL; /* until the child is over */
 	return 0;
 }
@@ -144,6 +144,7 @@ static void come_back_locked(struct platform_thread *parent, struct platform_thr
 	mutex_unlock(&parent->lock);
 	parent->lend_channel = child->ch;
 	parent->lend_slot = child->slot;
+	parent->lend_fresh = child->slot_fresh && !child->begun;
 	child->slot_kept = true;
 	idmap_set(&parent->p->tids, (uint32_t)parent->tid, parent);
 }

@@ -317,9 +317,10 @@ void thread_dies_locked(struct platform_thread *t, bool by_host)
 	mm_born(t->mm);
 	lend_forget_locked(t);
 	if (t->lend_channel)
-		slot_release_locked(t->mm, t->lend_slot, gone, false);
+		slot_release_locked(t->mm, t->lend_slot, gone, t->lend_fresh);
+	/* Of one that was never heard of it isn't known whether it has a stack. */
 	if (!t->slot_kept)
-		slot_release_locked(t->mm, t->slot, gone, false);
+		slot_release_locked(t->mm, t->slot, gone, t->slot_fresh && !t->process);
 	t->death_by_host = by_host;
 	list_add_tail(&p->deaths, &t->link);
 	atomic_store(&p->attention, true);

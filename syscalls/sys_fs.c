@@ -6,6 +6,7 @@
 #include "abi/caps.h"
 #include "base/mem.h"
 #include "sentry/kernel/cred.h"
+#include "sentry/vfs/files.h"
 #include "sentry/vfs/mount.h"
 #include "sentry/vfs/namei.h"
 #include "syscalls/sysfile.h"
@@ -91,6 +92,22 @@ int64_t sys_symlinkat(struct task *t, const struct sysargs *a)
 	return do_symlink(t, a->arg[0], abi_int(a->arg[1]), a->arg[2]);
 }
 
+/* AT_EMPTY_PATH: not everybody who was passed a descriptor may name its file (Linux 6.10). */
+static bool may_name(struct task *t, int dfd, const char *name)
+{
+	struct file *f;
+	bool may;
+
+	if (*name == '/' || dfd == ABI_AT_FDCWD || cred_capable(t->cred, ABI_CAP_DAC_READ_SEARCH))
+		return true;
+	f = fd_get(t, dfd);
+	if (!f)
+		return true; /* the look-up says so */
+	may = f->cred == t->cred;
+	file_put(f);
+	return may;
+}
+
 static int64_t do_link(struct task *t, int olddfd, uint64_t oldname, int newdfd, uint64_t newname,
 		       uint32_t flags)
 {
@@ -99,12 +116,13 @@ static int64_t do_link(struct task *t, int olddfd, uint64_t oldname, int newdfd,
 
 	if (flags & ~(uint32_t)(ABI_AT_SYMLINK_FOLLOW | ABI_AT_EMPTY_PATH))
 		return -EINVAL;
-	if ((flags & ABI_AT_EMPTY_PATH) && !cred_capable(t->cred, ABI_CAP_DAC_READ_SEARCH))
-		return -ENOENT;
 	err = get_two(t, oldname, newname, &p);
 	if (err)
 		return err;
-	err = vfs_link(t, olddfd, p->first, newdfd, p->second, flags);
+	if ((flags & ABI_AT_EMPTY_PATH) && !may_name(t, olddfd, p->first))
+		err = -ENOENT;
+	else
+		err = vfs_link(t, olddfd, p->first, newdfd, p->second, flags);
 	free(p);
 	return err;
 }

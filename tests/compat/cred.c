@@ -47,6 +47,25 @@ TEST(setuid_from_root_is_for_good)
 	EQ(caps('p'), 0);
 }
 
+/* Who is passed a descriptor may not give its file a name; who has opened it may (Linux 6.10). */
+TEST(link_of_a_descriptor)
+{
+	int passed, own;
+
+	need_root();
+	passed = OK(open("f", O_RDWR | O_CREAT, 0666));
+	OK(fchmod(passed, 0666));
+	OK(chmod(".", 0777));
+	OK(setgid(1000));
+	OK(setuid(1000));
+	FAILS(linkat(passed, "", AT_FDCWD, "g", AT_EMPTY_PATH), ENOENT);
+	FAILS(linkat(-1, "", AT_FDCWD, "g", AT_EMPTY_PATH), EBADF);
+	own = OK(open("f", O_RDWR));
+	if (linkat(own, "", AT_FDCWD, "g", AT_EMPTY_PATH) < 0 && errno == ENOENT)
+		SKIP("before Linux 6.10");
+	OK(access("g", F_OK));
+}
+
 TEST(seteuid_and_back)
 {
 	unsigned long long before = caps('p');

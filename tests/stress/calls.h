@@ -6,5 +6,7 @@
 void common_calls(long n);
 /* A program rewrites its code n times under its threads (rewrites.c). */
 void rewrites(long n);
+/* n vforks while parents and children are killed (vforks.c). */
+void vforks_disturbed(long n);
 
 #endif

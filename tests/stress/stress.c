@@ -415,6 +415,7 @@ static const struct {
     {"stat", calls_stat, 100000},
     {"getdents", calls_getdents, 100000},
     {"signals", signal_storm, 10000},
+    {"vforks", vforks_disturbed, 300},
     {"idle", idle, 0},
     {"storm", storm, 100000},
     {"windows", common_calls, 1000},

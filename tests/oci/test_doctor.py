@@ -165,8 +165,11 @@ def is_quick_and_leaves_nothing(box):
     def world():
         with open("/proc/self/mountinfo") as f:
             mounts = [line for line in f if "cvisor-doctor" in line or box.dir in line]
-        groups = [d for where, dirs, _ in os.walk("/sys/fs/cgroup") for d in dirs if "cvisor-doctor" in d]
-        return mounts, groups
+        groups = [os.path.join(where, d) for where, dirs, _ in os.walk("/sys/fs/cgroup") for d in dirs
+                  if d.startswith("cvisor-doctor-")]
+        # Another doctor may be at work; it removes its cgroup before it ends.
+        left = [g for g in groups if not os.path.exists("/proc/" + g.rsplit("-", 1)[1])]
+        return mounts, [g for g in left if os.path.exists(g)]
 
     before, used = world(), resource.getrusage(resource.RUSAGE_CHILDREN)
     box.ok("doctor", flags=["--debug", "--log", box.path("log")])

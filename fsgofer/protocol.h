@@ -26,7 +26,8 @@
  *
  * Replies repeat type and seq. error is 0 or a negative errno; an error reply is a header alone.
  * CLUNK has no reply: it can't fail in a way that the sentry could act on, and so dropping
- * handles costs the sentry one host call for up to GOFER_CLUNK_MAX of them.
+ * handles costs the sentry one host call for up to GOFER_CLUNK_MAX of them. Nor has TRIM, whose
+ * sender must not wait for the gofer.
  *
  * header.cpu. A request may name the CPU where its requester holds itself while it waits; then the
  * serving thread goes there, and stays until another request says something else. So neither of
@@ -348,7 +349,7 @@ struct gofer_req_xattr {
 	uint32_t flags;	     /* SETXATTR only */
 };
 
-/* TRIM: a header alone, both ways. The gofer gives back memory that it doesn't need now. */
+/* TRIM: a header alone. The gofer gives back memory that it doesn't need now. No reply. */
 
 /* CLUNK: tail: count handles (1 to GOFER_CLUNK_MAX). Unknown ones are skipped. No reply. */
 struct gofer_req_clunk {

@@ -94,6 +94,11 @@ static void *serve(void *arg)
 	return NULL;
 }
 
+static bool is_one_way(const struct gofer_header *h)
+{
+	return h->type == GOFER_CLUNK || h->type == GOFER_TRIM;
+}
+
 /* Low numbers mean the handles that there are. */
 static void repair_handle(uint8_t *at)
 {
@@ -139,8 +144,7 @@ static void send_all(int sock, const uint8_t *data, size_t size)
 		data += n;
 		size -= n;
 		repair(&m);
-		if (n >= sizeof(struct gofer_header) &&
-		    ((struct gofer_header *)(void *)m.bytes)->type == GOFER_CLUNK) {
+		if (n >= sizeof(struct gofer_header) && is_one_way((void *)m.bytes)) {
 			if (fd_send(sock, m.bytes, m.size, NULL, 0) < 0)
 				return;
 			continue;

@@ -1135,7 +1135,7 @@ static void *lie(void *arg)
 
 		if (fd_send(l->gofer, buf, (size_t)n, NULL, 0) < 0)
 			break;
-		if (type == GOFER_CLUNK)
+		if (type == GOFER_CLUNK || type == GOFER_TRIM)
 			continue;
 		n = fd_recv(l->gofer, buf, sizeof(buf), &fd, 1, NULL);
 		if (n <= 0)

@@ -319,8 +319,9 @@ bool gofer_trim(struct gofer_client *c)
 	if (!rpc)
 		return false;
 	set_request(rpc, GOFER_TRIM, sizeof(struct gofer_header));
-	rpc_call(rpc, sizeof(struct gofer_header));
-	rpc_end(rpc);
+	if (send_request(rpc))
+		break_client(c, "hung up");
+	give_connection(rpc);
 	return true;
 }
 

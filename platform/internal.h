@@ -258,6 +258,9 @@ int slot_take_locked(struct platform_mm *mm, uint32_t *ret_slot, bool *ret_fresh
 void slot_release_locked(struct platform_mm *mm, uint32_t slot, bool gone, bool fresh);
 /* The clone that makes child is ordered from parent. Caller holds p->lock. */
 void clone_order_locked(struct platform_thread *parent, struct platform_thread *child);
+/* The clone was settled, and failed: the sentry hears of it, and puts the child. Caller holds
+ * p->lock. */
+void clone_failed_locked(struct platform_thread *child);
 /* The child is as it was before clone_order_locked. Caller holds p->lock. */
 void clone_taken_back_locked(struct platform_thread *child);
 /* The child's fate is known. Caller holds p->lock. */

@@ -217,6 +217,13 @@ void clone_settled_locked(struct platform_thread *child)
 	child->ordered_by = NULL;
 }
 
+void clone_failed_locked(struct platform_thread *child)
+{
+	list_del(&child->link);
+	child->state = THREAD_PREPARED;
+	mm_born(child->mm);
+}
+
 void clone_taken_back_locked(struct platform_thread *child)
 {
 	clone_settled_locked(child);

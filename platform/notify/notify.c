@@ -514,8 +514,7 @@ static void settle_clone_locked(struct platform_thread *t, struct platform_threa
 	clone_settled_locked(child);
 	child->tid_hint = (pid_t)t->ch->req.clone_tid;
 	if (failed && !t->internal) {
-		list_del(&child->link); /* the sentry hears of it, and puts the child */
-		child->state = THREAD_PREPARED;
+		clone_failed_locked(child);
 	} else if (failed || !child->asked || child->kill_pending ||
 		   died_early(t->p, child->tid_hint)) {
 		thread_dies_locked(child, !child->kill_pending);

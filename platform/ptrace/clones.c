@@ -171,8 +171,7 @@ void clone_settle_locked(struct platform_thread *t, const struct platform_event 
 		return;
 	clone_settled_locked(child);
 	if (ev && clone_has_failed(ev) && !t->internal) {
-		list_del(&child->link); /* the sentry hears of it, and puts the child */
-		child->state = THREAD_PREPARED;
+		clone_failed_locked(child);
 	} else {
 		thread_dies_locked(child, !child->kill_pending);
 	}

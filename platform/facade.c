@@ -99,6 +99,7 @@ struct shadow {
 	struct platform_thread *parent; /* of one that was prepared */
 	struct platform_thread *child;	/* the last one that was ordered */
 	const char *in_use;		/* the operation that an owner is in, or NULL */
+	uint32_t replies; /* under way: another owner's may begin before one has returned */
 };
 
 /* A platform. */
@@ -426,9 +427,13 @@ void platform_reply(struct platform_thread *t, const struct platform_reply *r)
 		order_child(s, r);
 	else if (r->child)
 		broken("platform_reply", "a child without PORD_CLONE");
+	s->replies++;
 	/* From here on the thread may stop again, and have another owner. */
 	pthread_mutex_unlock(&lock);
 	plain_platform_reply(t, r);
+	pthread_mutex_lock(&lock);
+	must_find("the end of platform_reply", t)->replies--;
+	pthread_mutex_unlock(&lock);
 }
 
 /* ---- events ---- */
@@ -650,6 +655,8 @@ void platform_thread_put(struct platform_thread *t)
 		broken("platform_thread_put", "the thread is %s", state_names[s->state]);
 	if (s->in_use)
 		broken("platform_thread_put", "another thread is in %s with it", s->in_use);
+	if (s->replies)
+		broken("platform_thread_put", "another thread is replying to it");
 	shadow_free(s);
 	pthread_mutex_unlock(&lock);
 	plain_platform_thread_put(t);

@@ -32,7 +32,9 @@
  * made when the host thread comes back.
  *
  * Ends. A child that waits in its bell is dead at once. One that runs is kicked first; whatever it
- * comes with, it is dead then. The parent may die first: the child has the host process for itself
+ * comes with, it is dead then, and what it is replied meanwhile is dropped. A clone of its own that
+ * was under way is settled with it: if nobody asked for it, or it has failed, the grandchild is
+ * dead as well, else it will say its HELLO. The parent may die first: the child has the host process for itself
  * then, and killing it kills that, as with any other. If the host process dies both are dead.
  *
  * Only processes with one thread and memory of their own lend, and a child makes no threads: whose
@@ -151,7 +153,7 @@ static void come_back_locked(struct platform_thread *parent, struct platform_thr
 
 void lend_over_locked(struct platform_thread *child)
 {
-	struct platform_thread *parent = child->lender;
+	struct platform_thread *parent = child->lender, *unborn = child->clone_child;
 
 	assert_held(&child->p->lock);
 	mutex_lock(&child->lock);
@@ -159,6 +161,8 @@ void lend_over_locked(struct platform_thread *child)
 	mutex_unlock(&child->lock);
 	come_back_locked(parent, child);
 	thread_dies_locked(child, false);
+	if (unborn && !unborn->asked)
+		thread_dies_locked(unborn, !unborn->kill_pending);
 	child->p->backend->came_back_locked(parent);
 }
 

@@ -403,9 +403,9 @@ void platform_lend(struct platform_thread *child);
 
 /*
  * Lets a STOPPED thread go on; by its owner, exactly once for each event. All that *r points to is
- * borrowed until the function returns. The thread may have another owner, or be dead and put, by
- * then: nothing of it may be touched after the call. But who puts it sees to it that no call is at
- * its beginning, when the thread may have died already. Never blocks on the guest; a thread that died
+ * borrowed until the function returns. The thread may have another owner, or be dead, by then:
+ * nothing of it may be touched after the call. Who puts it sees to it that no call for it is still
+ * under way (platform_thread_put). Never blocks on the guest; a thread that died
  * meanwhile makes it a no-op. Memory operations are aligned to pages, not empty, and lie below
  * PLATFORM_GUEST_MAX as a whole.
  */
@@ -464,6 +464,8 @@ void platform_settle(struct platform *p);
 /*
  * Drops the sentry's handle: the thread is dead (`dead` was told), or was prepared and never
  * started (the clone failed or was not ordered). Once, by any thread, also in the callback itself.
+ * No other thread may be in an operation with it: the last platform_reply, above all, may have had
+ * its effect, and the thread have come to its end, before that has returned.
  * The cookie is not used afterwards.
  */
 void platform_thread_put(struct platform_thread *t);

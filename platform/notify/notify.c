@@ -317,7 +317,7 @@ static int notify_reply(struct platform_thread *t, const struct platform_reply *
 	int err = 0;
 
 	mutex_lock(&t->lock);
-	if (t->state == THREAD_STOPPED && !t->lost)
+	if (t->state == THREAD_STOPPED && !t->lost && !t->over)
 		err = t->copying || t->lent_to ? -ENOENT : reply_locked(t, r);
 	if (err == -ENOENT) {
 		t->lost = lost_reply_keep(r);
@@ -343,7 +343,7 @@ void notify_reply_again_locked(struct platform_thread *t)
 	struct lost_reply *lost = t->lost;
 	int err;
 
-	if (!lost || t->state != THREAD_STOPPED || t->lent_to)
+	if (!lost || t->state != THREAD_STOPPED || t->lent_to || t->over)
 		return;
 	t->lost = NULL;
 	err = reply_locked(t, &lost->r);
@@ -504,7 +504,8 @@ static bool died_early(struct platform *p, pid_t pid)
 
 /*
  * What became of the clone that t was ordered to make, now that t is heard of again: the child has
- * said HELLO, or will (its clone was let through), or there is none.
+ * said HELLO, or will (its clone was let through), or there is none. If t itself is at its end
+ * nobody hears that its clone failed, so the child is dead.
  */
 static void settle_clone_locked(struct platform_thread *t, struct platform_thread *child,
 				const struct platform_event *ev)
@@ -513,7 +514,7 @@ static void settle_clone_locked(struct platform_thread *t, struct platform_threa
 
 	clone_settled_locked(child);
 	child->tid_hint = (pid_t)t->ch->req.clone_tid;
-	if (failed && !t->internal) {
+	if (failed && !t->internal && !t->over) {
 		clone_failed_locked(child);
 	} else if (failed || !child->asked || child->kill_pending ||
 		   died_early(t->p, child->tid_hint)) {
@@ -589,20 +590,25 @@ static void notify_came_back_locked(struct platform_thread *t)
  * A bell of a child that is to end. If it runs, and the request is the last one, it has its reply
  * and hasn't seen that: it goes on until the kick.
  */
-static bool ends_here_locked(struct platform_thread *t, const struct seccomp_notif *n)
+static bool ends_here_locked(struct platform_thread *t, const struct seccomp_notif *n,
+			     struct platform_event *ev)
 {
-	bool ends;
+	bool ends, told = false;
 
 	if (!t->lender) /* it has outlived it, and is killed */
 		return true;
 	mutex_lock(&t->lock);
 	ends = !t->copying && (t->state == THREAD_STOPPED || bell_seq(n) != t->seq);
 	if (ends) {
+		t->to_lend = false;
+		take_rung_locked(t, ev, &told);
 		t->state = THREAD_STOPPED;
 		t->notif_id = n->id;
 		t->bell = true;
 	}
 	mutex_unlock(&t->lock);
+	if (told && t->clone_child)
+		settle_clone_locked(t, t->clone_child, ev);
 	if (ends)
 		lend_over_locked(t);
 	return ends;
@@ -614,7 +620,7 @@ static int event_locked(struct platform_thread *t, const struct seccomp_notif *n
 	struct platform *p = t->p;
 	bool ok = false;
 
-	if (unlikely(t->over) && ends_here_locked(t, n))
+	if (unlikely(t->over) && ends_here_locked(t, n, ev))
 		return 0;
 	mutex_lock(&t->lock);
 	if (bell_slot(n) != t->slot || bell_seq(n) == t->seq) {

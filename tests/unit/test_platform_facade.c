@@ -11,13 +11,17 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "platform/copyplan.h"
-#include "platform/platform.h"
+#include "platform/internal.h"
 
 static struct platform *p;
 static struct platform_thread *stopped; /* of a fresh process, at PEV_STARTED */
@@ -236,6 +240,45 @@ static void used_after_put(void)
 	platform_kick(child);
 }
 
+static void *reply_late(void *ret_tid)
+{
+	atomic_store((atomic_int *)ret_tid, (int)gettid());
+	platform_reply(stopped, &(struct platform_reply){0});
+	return NULL;
+}
+
+static char state_of(int tid)
+{
+	char path[64], text[256] = "";
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", tid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || read(fd, text, sizeof(text) - 1) <= 0)
+		abort();
+	close(fd);
+	return strrchr(text, ')')[2];
+}
+
+/* Of one that has died, as the copy of its platform is made to think. */
+static void put_during_a_reply(void)
+{
+	atomic_int tid = 0;
+	pthread_t thread;
+
+	atomic_store(&p->delivering, NULL);
+	mutex_lock(&p->lock);
+	thread_dies_locked(stopped, false);
+	mutex_unlock(&p->lock);
+	run_deaths(p);
+	mutex_lock(&stopped->lock);
+	if (pthread_create(&thread, NULL, reply_late, &tid) != 0)
+		_exit(0);
+	while (!atomic_load(&tid) || state_of(atomic_load(&tid)) != 'S')
+		sched_yield();
+	platform_thread_put(stopped);
+}
+
 static void started_twice(void)
 {
 	platform_start(p);
@@ -301,6 +344,7 @@ static const struct {
     VIOLATION(put_while_it_lives),
     VIOLATION(put_twice),
     VIOLATION(used_after_put),
+    VIOLATION(put_during_a_reply),
     VIOLATION(started_twice),
     VIOLATION(unknown_platform),
     VIOLATION(callbacks_are_missing),

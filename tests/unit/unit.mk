@@ -46,6 +46,7 @@ UNIT_platform_ptrace := $(UNIT_platform)
 UNIT_platform_hostile_ptrace := $(UNIT_platform)
 UNIT_platform_zygote_ptrace := $(UNIT_platform)
 UNIT_platform_unborn := $(UNIT_platform)
+UNIT_platform_lent := $(UNIT_platform)
 UNIT_platform_unborn_ptrace := $(UNIT_platform)
 UNIT_patch := $(PATCH_SRCS)
 UNIT_platform_filter := platform/filter.c

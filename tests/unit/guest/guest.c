@@ -302,6 +302,18 @@ static void p_vfork(void)
 	}
 }
 
+static void calls_and_spins(long nr)
+{
+	CALL(nr, vfork_main, 0, stack_top(2));
+	p_spin();
+}
+
+static void p_vfork_calls(long nr)
+{
+	EXPECT(CALL(G_VFORK, calls_and_spins, nr, stack_top(1)) > 0);
+	EXPECT(CALL(G_NOP, 1) == 2);
+}
+
 /* The memory is read from outside all the time while processes that share it come and go. */
 static void reader(long arg)
 {
@@ -868,6 +880,8 @@ static void run(long program, long arg, long arg2)
 		return p_vfork();
 	case P_VFORK_READS:
 		return p_vfork_reads();
+	case P_VFORK_CALLS:
+		return p_vfork_calls(arg);
 	case P_ATOMIC:
 		return p_atomic();
 	case P_FS:

@@ -56,6 +56,7 @@ enum guest_program {
 	P_FORK_IN_THREAD,
 	P_VFORK,
 	P_VFORK_READS,
+	P_VFORK_CALLS, /* (call): a vfork child makes that call, and if it goes on, no other */
 	P_ATOMIC,
 	P_FS,
 	P_VDSO,

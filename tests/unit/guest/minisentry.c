@@ -468,6 +468,8 @@ static void call(struct mini *m, struct guest *g, const struct platform_event *e
 {
 	const uint64_t *a = ev->call.arg;
 
+	if (m->at_call)
+		m->at_call(g, ev->call.nr);
 	switch (ev->call.nr) {
 	case G_DONE:
 		return do_done(g, (long)a[0]);

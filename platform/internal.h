@@ -231,13 +231,14 @@ struct platform {
 	uint32_t processes;		  /* [p] living host processes known */
 	bool broken;			  /* [p] */
 
-	atomic_bool attention;	 /* [a] something is in ready or deaths, interrupted or broken */
-	atomic_bool in_recv;	 /* [a] somebody is, or is about to be, in backend->receive */
-	atomic_bool side_recv;	 /* [a] another thread looks at what there is to receive */
-	atomic_bool interrupted; /* [a] platform_interrupt was called */
-	atomic_bool stopping;	 /* [a] */
-	bool reaper_started;	 /* [I] */
-	pthread_t reaper;	 /* [I] */
+	atomic_bool attention;	    /* [a] something is in ready or deaths, interrupted or broken */
+	atomic_bool in_recv;	    /* [a] somebody is, or is about to be, in backend->receive */
+	atomic_bool side_recv;	    /* [a] another thread looks at what there is to receive */
+	atomic_bool interrupted;    /* [a] platform_interrupt was called */
+	atomic_bool stopping;	    /* [a] */
+	_Atomic uint32_t computing; /* [a] threads of the sentry that compute: platform_computes */
+	bool reaper_started;	    /* [I] */
+	pthread_t reaper;	    /* [I] */
 };
 
 /* thread.c: objects and their life. */

@@ -366,6 +366,11 @@ void platform_interrupt(struct platform *p)
 	nudge(p);
 }
 
+void platform_computes(struct platform *p, bool computes)
+{
+	atomic_fetch_add(&p->computing, computes ? 1u : UINT32_MAX);
+}
+
 /* --- threads --- */
 
 /* A reply that was lost will be made again, or its thread is dead: until then nothing is added. */

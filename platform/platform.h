@@ -354,6 +354,11 @@ bool platform_pinned(const struct platform *p);
 struct platform_regs *platform_regs(struct platform_thread *t);
 /* Makes the present or the next platform_next return -EINTR. Any thread, at any time. */
 void platform_interrupt(struct platform *p);
+/*
+ * A thread of the caller's is about to compute for milliseconds, or done with it: it wants a CPU,
+ * which the platform then doesn't take for waiting awake. In pairs; any thread.
+ */
+void platform_computes(struct platform *p, bool computes);
 
 /*
  * A fresh, empty address space with one thread, whose PEV_STARTED comes as an event (soon when a

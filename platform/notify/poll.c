@@ -68,7 +68,8 @@
  *	- when nothing was found for IDLE_US (a sandbox that does nothing makes no wake-ups);
  *	- when somebody else wants the CPU: a gap between two looks tells that we were preempted; or
  *	  more threads can run than there are CPUs;
- *	- when bells come too often in between: it isn't worth it.
+ *	- when bells come too often in between: it isn't worth it;
+ *	- when a thread of the sentry has something to compute and no CPU is left for it.
  *
  * What it was worth is reckoned at each stop: a request that was found saves the CPU the better
  * part of a bell, and pays for the time that we were awake. What was not paid for is a loss, and
@@ -125,8 +126,9 @@
 #define LOSS_SHARE	   50 /* a loss is made up for in so many times its length */
 #define CALIBRATION_MIN_NS 2000000
 
-enum stop_reason { STOP_IDLE, STOP_RARE, STOP_BUSY, STOP_BELLS };
-static const char *const stop_names[] = {"idle", "calls are rare", "CPU wanted", "too many bells"};
+enum stop_reason { STOP_IDLE, STOP_RARE, STOP_BUSY, STOP_BELLS, STOP_COMPUTING };
+static const char *const stop_names[] = {"idle", "calls are rare", "CPU wanted", "too many bells",
+					 "the sentry computes"};
 
 /* All [L]. */
 struct poller {
@@ -147,6 +149,7 @@ struct poller {
 	uint64_t polled, bells;
 	uint64_t gap_us;	/* for how long we were preempted */
 	uint64_t polled_before; /* up to the last look at the rate */
+	uint64_t polled_alone;	/* up to when somebody else wanted the CPU */
 	uint32_t quick, crowded;
 	bool found;
 };
@@ -262,7 +265,11 @@ static bool cpu_is_idle(const struct poller *o)
 /* More threads than CPUs, again and again: what runs for a moment doesn't count. */
 static bool is_crowded(struct poller *o)
 {
-	o->crowded = runnable_threads(o) > o->host_cpus ? o->crowded + 1 : 0;
+	bool now = runnable_threads(o) > o->host_cpus;
+
+	if (now && !o->crowded) /* since the look before, perhaps */
+		o->polled_alone = o->polled_before;
+	o->crowded = now ? o->crowded + 1 : 0;
 	return o->crowded >= CROWD_LOOKS;
 }
 
@@ -335,12 +342,22 @@ static void make_up_for(struct poller *o, uint64_t loss_us)
 	o->not_before = __rdtsc() + ticks(o, loss_us * LOSS_SHARE);
 }
 
-/* To another CPU than the guest's. False: there is none to spare. */
-static bool move(const struct poller *o)
+/*
+ * Threads of the sentry that compute now. They have no loss to make up for: what they do is soon
+ * done, and the calls that made them begin (patch_heat.c) are those that are worth watching.
+ */
+static uint32_t computing(const struct platform *p)
 {
+	return atomic_load_explicit(&p->computing, memory_order_relaxed);
+}
+
+/* To another CPU than the guest's. False: there is none to spare. */
+static bool move(const struct platform *p)
+{
+	const struct poller *o = notify_of(p)->poller;
 	uint32_t count = 0;
 	cpu_set_t *usable = usable_cpus(o, &count);
-	bool ok = usable && count >= 2 && cpu_is_idle(o);
+	bool ok = usable && count >= 2 + computing(p) && cpu_is_idle(o);
 
 	if (usable && (ok || o->forced))
 		leave_cpu(usable);
@@ -355,13 +372,14 @@ static bool start(struct platform *p, uint64_t now)
 
 	if (!o->forced && (int64_t)(now - o->not_before) < 0)
 		return false;
-	if (!move(o)) {
+	if (!move(p)) {
 		log_debug(LOGC_PLATFORM, "no CPU to poll on");
 		make_up_for(o, NO_START_US);
 		return false;
 	}
 	moved_us = (__rdtsc() - now) / o->ticks_per_us;
 	if (moved_us > GAP_US && !o->forced) { /* somebody else was at work there */
+		log_debug(LOGC_PLATFORM, "no CPU to poll on for %lu us", moved_us);
 		make_up_for(o, moved_us);
 		return false;
 	}
@@ -377,20 +395,21 @@ static bool start(struct platform *p, uint64_t now)
 
 /*
  * Time on a CPU that nobody else wants costs nobody anything, so what counts is the time that it
- * takes to notice: that there is nothing to find, or that somebody wants the CPU, who then did
- * without it whatever we found. Who took it from us has it; what we lost is the time until it came
- * back.
+ * takes to notice: that there is nothing to find, or that somebody wants the CPU, who did without
+ * it, while what we found in that time saved bells that would have taken it as well. Who took it
+ * from us has it; what we lost is the time until it came back.
  */
 static uint64_t loss_us(const struct poller *o, enum stop_reason why)
 {
 	uint64_t lasted = (__rdtsc() - o->started) / o->ticks_per_us;
 	uint64_t taken = MIN(lasted, (uint64_t)NOTICE_US) + START_US;
-	uint64_t saved = o->polled * SAVED_NS / 1000;
+	uint64_t paying = o->polled - (why == STOP_BUSY ? o->polled_alone : 0);
+	uint64_t saved = paying * SAVED_NS / 1000;
 
+	if (why == STOP_COMPUTING)
+		return 0;
 	if (o->gap_us)
 		return o->gap_us + START_US;
-	if (why == STOP_BUSY)
-		return taken;
 	return taken > saved ? taken - saved : 0;
 }
 
@@ -412,9 +431,10 @@ static void stop(struct platform *p, enum stop_reason why)
 	if (why == STOP_BUSY)
 		count_stat(poll_preempted);
 	make_up_for(o, loss_us(o, why));
-	log_debug(LOGC_PLATFORM, "polling stopped (%s): %lu requests and %lu bells in %lu us",
+	log_debug(LOGC_PLATFORM,
+		  "polling stopped (%s): %lu requests and %lu bells in %lu us, preempted %lu us",
 		  stop_names[why], o->polled, o->bells,
-		  (uint64_t)(__rdtsc() - o->started) / o->ticks_per_us);
+		  (uint64_t)(__rdtsc() - o->started) / o->ticks_per_us, o->gap_us);
 }
 
 void poller_free(struct poller *o)
@@ -557,13 +577,21 @@ static void look_around(struct platform *p, uint64_t now)
 		stop(p, STOP_RARE);
 }
 
+/* By quota and host, that is: affinity is looked at by the next start. */
+static bool room_for(const struct poller *o, uint32_t others)
+{
+	return 2 + others <= (o->cpus ? MIN(o->cpus, o->host_cpus) : o->host_cpus);
+}
+
 /* Stops if there is a reason. */
 static bool must_stop(struct platform *p, uint64_t now)
 {
 	struct poller *o = notify_of(p)->poller;
 
 	forget_dead(o);
-	if (!o->count || now - o->last_found > ticks(o, o->forced ? FORCED_IDLE_US : IDLE_US))
+	if (computing(p) && !o->forced && !room_for(o, computing(p)))
+		stop(p, STOP_COMPUTING);
+	else if (!o->count || now - o->last_found > ticks(o, o->forced ? FORCED_IDLE_US : IDLE_US))
 		stop(p, STOP_IDLE);
 	else if (o->forced)
 		return false;

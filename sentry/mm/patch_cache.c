@@ -301,7 +301,7 @@ static bool make(struct patch_file *pf, int fd)
 	return ok;
 }
 
-static bool too_young(const struct patch_file *pf)
+bool patch_file_is_young(const struct patch_file *pf)
 {
 	int64_t now = (int64_t)time_realtime_ns();
 	int64_t then = pf->id.mtime.tv_sec * 1000000000ll + pf->id.mtime.tv_nsec;
@@ -311,10 +311,6 @@ static bool too_young(const struct patch_file *pf)
 
 void patch_file_prepare(struct patch_file *pf, int fd)
 {
-	if (too_young(pf)) {
-		atomic_store(&pf->state, PATCH_COLD);
-		return;
-	}
 	stat_count(patch_files);
 	if (make(pf, fd)) {
 		log_debug(LOGC_MM, "patched text: inode %llu, %u sites, %llu KiB",

@@ -63,7 +63,9 @@ struct patch_cache {
 /* The file behind a host descriptor: a reference, or NULL (make: it is made if it isn't known). */
 struct patch_file *patch_file_get(struct patch_cache *c, int fd, bool make);
 void patch_file_put(struct patch_file *pf);
-/* Reads and rewrites; state WORKING -> READY or NEVER (or COLD: too young). fd is the host's. */
+/* It may be written yet without that its times tell. */
+bool patch_file_is_young(const struct patch_file *pf);
+/* Reads and rewrites; state WORKING -> READY or NEVER. fd is the host's. */
 void patch_file_prepare(struct patch_file *pf, int fd);
 
 /* The same for a page of anonymous text, of which p (taken over) was made; or NULL. */

@@ -30,6 +30,7 @@
 
 /* A file that this worker is to analyse when its guest goes on. */
 static __thread struct {
+	struct platform *platform;
 	struct patch_file *pf; /* reference */
 	struct file *file;     /* reference, owner of fd */
 	int fd;
@@ -82,18 +83,27 @@ static bool claim(struct patch_file *pf)
 {
 	enum patch_state cold = PATCH_COLD;
 
-	return atomic_compare_exchange_strong(&pf->state, &cold, PATCH_WORKING);
+	return !patch_file_is_young(pf) &&
+	       atomic_compare_exchange_strong(&pf->state, &cold, PATCH_WORKING);
+}
+
+static void prepare(struct platform *p, struct patch_file *pf, int fd)
+{
+	worker_going_long();
+	platform_computes(p, true);
+	patch_file_prepare(pf, fd);
+	platform_computes(p, false);
 }
 
 /* The file is worth it: now, if patching is forced, else when the guest has its reply. */
-static void analyse(struct patch_cache *c, struct patch_file *pf, struct file *f, int fd)
+static void analyse(struct kernel *k, struct patch_file *pf, struct file *f, int fd)
 {
-	if (c->forced) {
-		worker_going_long();
-		patch_file_prepare(pf, fd);
+	if (k->patches->forced) {
+		prepare(k->platform, pf, fd);
 	} else if (job.pf) {
 		atomic_store(&pf->state, PATCH_COLD);
 	} else {
+		job.platform = k->platform;
 		job.pf = pf;
 		refcount_get(&pf->ref);
 		job.file = file_get(f);
@@ -110,7 +120,7 @@ static void consider(struct task *t, struct patch_cache *c, struct file *f)
 		return;
 	atomic_fetch_add(&pf->heat, PATCH_TICK);
 	if ((c->forced || atomic_load(&pf->heat) >= FILE_HOT) && claim(pf))
-		analyse(c, pf, f, fd);
+		analyse(t->kernel, pf, f, fd);
 	switch (atomic_load(&pf->state)) {
 	case PATCH_READY:
 		if (c->forced || ++t->patch.ticks >= TASK_TICKS)
@@ -177,8 +187,7 @@ void patch_after_reply(void)
 {
 	if (likely(!job.pf))
 		return;
-	worker_going_long();
-	patch_file_prepare(job.pf, job.fd);
+	prepare(job.platform, job.pf, job.fd);
 	patch_file_put(job.pf);
 	file_put(job.file);
 	job.pf = NULL;

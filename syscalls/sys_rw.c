@@ -293,6 +293,8 @@ static int64_t copy_chunks(struct task *t, struct file *in, int64_t *in_pos, str
 	if (pipe_of(out))
 		return copy_to_pipe(in, in_pos, pipe_of(out), size, done);
 	while (*done < size) {
+		if (*done > UIO_LONG)
+			worker_going_long();
 		ret = vfs_copy_in_host(t, in, in_pos, out, out_pos, size - *done);
 		if (ret <= 0)
 			break;
@@ -307,6 +309,8 @@ static int64_t copy_chunks(struct task *t, struct file *in, int64_t *in_pos, str
 		ssize_t got;
 
 		uio_init_kernel(&u, buf, MIN(size - *done, (uint64_t)COPY_CHUNK));
+		if (*done > UIO_LONG)
+			worker_going_long();
 		got = ret = vfs_read(in, &u, &at);
 		if (ret <= 0)
 			break;

@@ -22,6 +22,7 @@
 #include "base/mem.h"
 #include "platform/platform.h"
 #include "sentry/kernel/task.h"
+#include "sentry/kernel/task_block.h"
 #include "sentry/mm/mm.h"
 #include "sentry/mm/patch.h"
 
@@ -239,6 +240,8 @@ void uio_init_user(struct uio *u, struct task *t, uaddr_t va, uint64_t size)
 	size = MIN(size, UIO_BYTES_MAX);
 	*u = (struct uio){.task = t, .one = {va.va, size}, .segment_count = 1, .left = size};
 	u->segments = &u->one;
+	if (size > UIO_LONG)
+		worker_going_long();
 }
 
 void uio_init_kernel(struct uio *u, void *buf, uint64_t size)
@@ -285,6 +288,8 @@ int uio_init_iovec(struct uio *u, struct task *t, uaddr_t iov, uint64_t count)
 		free(vec);
 	if (err)
 		uio_free(u);
+	else if (u->left > UIO_LONG)
+		worker_going_long();
 	return err;
 }
 

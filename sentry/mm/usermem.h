@@ -61,6 +61,7 @@ ssize_t write_task_memory(struct task *t, uint64_t program, uaddr_t dst, const v
  */
 #define UIO_SEGMENTS_MAX 1024	       /* UIO_MAXIOV */
 #define UIO_BYTES_MAX	 0x7ffff000ull /* MAX_RW_COUNT */
+#define UIO_LONG	 (1ull << 20)  /* more takes so long that another worker shall lead */
 
 struct uio_segment {
 	uint64_t va, size;
@@ -78,7 +79,7 @@ struct uio {
 	bool owns_segments;
 };
 
-/* size is cut to UIO_BYTES_MAX. */
+/* size is cut to UIO_BYTES_MAX. Both user ones pass the lead if it is more than UIO_LONG. */
 void uio_init_user(struct uio *u, struct task *t, uaddr_t va, uint64_t size);
 void uio_init_kernel(struct uio *u, void *buf, uint64_t size);
 /* From an iovec array of the guest's: 0, -EINVAL (count, lengths), -EFAULT. uio_free afterwards. */

@@ -31,6 +31,13 @@ struct mm *task_mm_get(struct task *t)
 	return NULL;
 }
 
+static uint32_t went_long;
+
+void worker_going_long(void)
+{
+	went_long++;
+}
+
 void mm_put(struct mm *mm)
 {
 	(void)mm;
@@ -245,6 +252,29 @@ static void test_iovec(void **state)
 	uio_free(&u);
 }
 
+/* Another worker leads while more than UIO_LONG is copied. */
+static void test_long_ones_pass_the_lead(void **state)
+{
+	const struct abi_iovec v[2] = {{BASE, UIO_LONG}, {BASE, 1}};
+	uint32_t before = went_long;
+	struct uio u;
+
+	(void)state;
+	uio_init_user(&u, &task, at(0), UIO_LONG);
+	uio_free(&u);
+	assert_int_equal(went_long, before);
+	uio_init_user(&u, &task, at(0), UIO_LONG + 1);
+	uio_free(&u);
+	assert_int_equal(went_long, before + 1);
+	put_iov(0, v, 2);
+	assert_int_equal(uio_init_iovec(&u, &task, at(0), 1), 0);
+	uio_free(&u);
+	assert_int_equal(went_long, before + 1);
+	assert_int_equal(uio_init_iovec(&u, &task, at(0), 2), 0);
+	uio_free(&u);
+	assert_int_equal(went_long, before + 2);
+}
+
 static void test_iovec_errors(void **state)
 {
 	struct abi_iovec v[2] = {{BASE, 10}, {BASE, 1ull << 63}};
@@ -390,11 +420,17 @@ static void test_other_task(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    USERMEM_TEST(test_copies),		 USERMEM_TEST(test_strings),
-	    USERMEM_TEST(test_string_in_window), USERMEM_TEST(test_iovec),
-	    USERMEM_TEST(test_iovec_errors),	 USERMEM_TEST(test_partial),
-	    USERMEM_TEST(test_descriptors),	 USERMEM_TEST(test_descriptor_window),
-	    USERMEM_TEST(test_pwrite_partial),	 USERMEM_TEST(test_other_task),
+	    USERMEM_TEST(test_copies),
+	    USERMEM_TEST(test_strings),
+	    USERMEM_TEST(test_string_in_window),
+	    USERMEM_TEST(test_iovec),
+	    USERMEM_TEST(test_long_ones_pass_the_lead),
+	    USERMEM_TEST(test_iovec_errors),
+	    USERMEM_TEST(test_partial),
+	    USERMEM_TEST(test_descriptors),
+	    USERMEM_TEST(test_descriptor_window),
+	    USERMEM_TEST(test_pwrite_partial),
+	    USERMEM_TEST(test_other_task),
 	};
 
 	return cmocka_run_group_tests_name("usermem", tests, NULL, NULL);

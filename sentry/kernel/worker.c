@@ -530,6 +530,10 @@ static void handle_report(struct task *t)
 	if (t->await == AWAIT_HANDLER) {
 		struct platform_event call = t->event;
 
+		if (r->step == PREP_MEMOP)
+			patch_failed(t, r->memop_index);
+		patch_in_parts(t);
+
 		/* The call's own arguments come back into the event for the handler's next run. */
 		call.type = PEV_CALL;
 		call.call.nr = t->call.nr;

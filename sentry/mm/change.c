@@ -73,7 +73,7 @@ static int64_t protect(struct task *t, struct mm_op *op, uint64_t start, uint64_
 {
 	const struct memop m = {
 	    .type = MEMOP_MPROTECT, .addr = start, .size = end - start, .prot = prot};
-	int err;
+	int64_t err;
 
 	if (t->mm->vmas.count + 2 > MM_VMAS_MAX)
 		return -ENOMEM;
@@ -246,7 +246,7 @@ static int64_t move_to(struct task *t, struct mm_op *op, const struct remap *r,
 		       const struct vm_area *a, uint64_t to)
 {
 	struct vm_area moved = moved_area(a, r, to);
-	int err = mm_patches_yield(t, to, to + r->new_size);
+	int64_t err = mm_patches_yield(t, to, to + r->new_size);
 
 	if (!err) /* nothing fails behind this */
 		err = mm_patches_replacing(t, to, to + r->new_size);

@@ -231,7 +231,7 @@ static int use_patched_text(struct task *t, struct mm_op *op, const struct vm_ar
 static int64_t map_area(struct task *t, struct mm_op *op, const struct vm_area *a,
 			const struct mm_map_args *args, int fd)
 {
-	int err = check_limits(t->mm, t, a);
+	int64_t err = check_limits(t->mm, t, a);
 
 	if (!err)
 		err = mm_patches_replacing(t, a->v.start, a->v.end);
@@ -373,7 +373,7 @@ static bool too_many_pieces(struct mm *mm, uint64_t start, uint64_t end)
 static int64_t unmap(struct task *t, struct mm_op *op, uint64_t start, uint64_t end)
 {
 	const struct memop m = {.type = MEMOP_MUNMAP, .addr = start, .size = end - start};
-	int err;
+	int64_t err;
 
 	if (too_many_pieces(t->mm, start, end))
 		return -ENOMEM;
@@ -426,12 +426,18 @@ static int64_t brk_grow(struct task *t, struct mm_op *op, uint64_t from, uint64_
 	    .name = "[heap]",
 	};
 	struct vm_area a = new_area(&args, from, PROT_ALL);
+	int64_t ret;
 
-	/* A page of distance to what is above, as Linux keeps. */
-	if (!in_range(from, to - from) || mm_patches_yield(t, from, to + PAGE_SIZE) ||
-	    !is_free(mm, t, from, to - from + PAGE_SIZE))
+	if (!in_range(from, to - from))
 		return -ENOMEM;
-	return map_area(t, op, &a, &args, -1) < 0 ? -ENOMEM : 0;
+	ret = mm_patches_yield(t, from, to + PAGE_SIZE);
+	if (ret)
+		return ret;
+	/* A page of distance to what is above, as Linux keeps. */
+	if (!is_free(mm, t, from, to - from + PAGE_SIZE))
+		return -ENOMEM;
+	ret = map_area(t, op, &a, &args, -1);
+	return ret < 0 ? ret : 0;
 }
 
 /* Whether the heap may end at addr (RLIMIT_DATA counts it with the program's data). */
@@ -465,6 +471,8 @@ int64_t mm_brk(struct task *t, uint64_t addr)
 		err = brk_shrink(t, op, from, to);
 	else if (to > from)
 		err = brk_grow(t, op, from, to);
+	if (err == SYS_REPORT)
+		return op_finish(t, op, false, err);
 	if (!err)
 		mm->layout.brk = addr;
 	return op_finish(t, op, !err && op->saved_count, (int64_t)mm->layout.brk);

@@ -18,7 +18,7 @@
  * without protection keys nothing is patched unless it is forced, since a program could see it.
  *
  * Changes of such a mapping by the guest (mprotect, munmap of a part, mremap, MAP_FIXED) put the
- * original back first.
+ * original back first; if that is more than one answer holds, by several.
  */
 #ifndef SENTRY_MM_PATCH_H
 #define SENTRY_MM_PATCH_H
@@ -83,6 +83,11 @@ void patch_now(struct task *t);
 void patch_after_reply(void);
 /* The task's next event has come, or it is going: what it had ordered is over. */
 void patch_settled(struct task *t);
+/*
+ * The handler will run again after an answer that it asked a report of, which has come: if that was
+ * a part of what it has to undo of patched text, the last answer will be reported as well.
+ */
+void patch_in_parts(struct task *t);
 /*
  * A report says that memory operation `index` failed. True: it was one of patching's; then the
  * reply is what it would have been without, or the process has been killed.

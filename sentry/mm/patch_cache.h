@@ -140,11 +140,12 @@ int64_t mm_patches_fork(struct task *t);
 void mm_patches_forked(struct mm *mm);
 /*
  * What t is about to do with [start, end): replace it, unmap it, or change it. Orders what must be
- * done first. Lock held. 0 or -ENOMEM.
+ * done first. Lock held. 0; SYS_REPORT: there is so much of it that the handler has to run again
+ * when this much is done, and nothing else is to be ordered or changed before; or -ENOMEM.
  */
-int mm_patches_replacing(struct task *t, uint64_t start, uint64_t end);
-int mm_patches_unmapping(struct task *t, uint64_t start, uint64_t end);
-int mm_patches_changing(struct task *t, uint64_t start, uint64_t end);
+int64_t mm_patches_replacing(struct task *t, uint64_t start, uint64_t end);
+int64_t mm_patches_unmapping(struct task *t, uint64_t start, uint64_t end);
+int64_t mm_patches_changing(struct task *t, uint64_t start, uint64_t end);
 /* The text was just put into the tree: memory operations that make it the patched one. Lock held.
  */
 uint32_t mm_patches_new_text(struct mm *mm, struct task *t, const struct mm_map_args *a, int fd,
@@ -154,8 +155,8 @@ void mm_patches_undo(struct task *t);
 /* Whether the place is kept for trampolines; *ret_start, *ret_end of what is there. Lock held. */
 bool mm_patches_keep(const struct mm *mm, uint64_t start, uint64_t end, uint64_t *ret_start,
 		     uint64_t *ret_end);
-/* The guest has this place and no other: trampolines there are given up. Lock held. */
-int mm_patches_yield(struct task *t, uint64_t start, uint64_t end);
+/* The guest has this place and no other: trampolines there are given up. As above. */
+int64_t mm_patches_yield(struct task *t, uint64_t start, uint64_t end);
 
 /* What t is about to do changes the content of [start, end), but not what is mapped. */
 int64_t mm_patches_advise(struct task *t, uint64_t start, uint64_t end);

@@ -126,6 +126,16 @@ void mm_patches_dup(struct mm *child, struct mm *parent)
 
 /* ---- who has to wait ---- */
 
+/* What the reply has so far is patching's, and others wait for its report. Lock held. */
+static void begin_change(struct task *t)
+{
+	assert_held(&t->mm->lock);
+	__atomic_store_n(&t->mm->patches.changing, t, __ATOMIC_RELAXED);
+	t->mm->patches.changes++;
+	t->patch.memop_count = t->reply.memop_count;
+	t->reply.report = true;
+}
+
 int64_t mm_patches_wait(struct task *t)
 {
 	struct mm_patches *ps = &t->mm->patches;
@@ -156,14 +166,15 @@ void mm_patches_forked(struct mm *mm)
 	mutex_unlock(&mm->lock);
 }
 
-/* What the reply has so far is patching's, and others wait for its report. Lock held. */
-static void begin_change(struct task *t)
+void patch_in_parts(struct task *t)
 {
-	assert_held(&t->mm->lock);
-	__atomic_store_n(&t->mm->patches.changing, t, __ATOMIC_RELAXED);
-	t->mm->patches.changes++;
-	t->patch.memop_count = t->reply.memop_count;
-	t->reply.report = true;
+	struct mm *mm = t->mm;
+
+	if (!mm || __atomic_load_n(&mm->patches.changing, __ATOMIC_RELAXED) != t)
+		return;
+	mutex_lock(&mm->lock);
+	begin_change(t);
+	mutex_unlock(&mm->lock);
 }
 
 static void set_state(struct mm *mm, struct patch_map *m, enum patch_map_state state)
@@ -200,6 +211,7 @@ void patch_settled(struct task *t)
 	if (!mm || __atomic_load_n(&mm->patches.changing, __ATOMIC_RELAXED) != t)
 		return;
 	t->patch.must_not_fail = false;
+	t->patch.memop_count = 0;
 	mutex_lock(&mm->lock);
 	__atomic_store_n(&mm->patches.changing, NULL, __ATOMIC_RELAXED);
 	mm->patches.changes++;
@@ -284,18 +296,54 @@ static int order_area_unmap(struct task *t, const struct patch_map *m)
 	return err;
 }
 
-/*
- * Whether the reply can hold what is ordered for the maps that `ops_of` counts operations for, and
- * `more` of the guest's. All or nothing: a text whose trampolines go while it stays would be lost.
- */
-static bool has_room(const struct task *t, uint32_t more, uint64_t start, uint64_t end,
-		     uint32_t (*ops_of)(const struct patch_map *m, uint64_t start, uint64_t end))
+/* The trampolines' place is given up, and the text is the original until it is unmapped. */
+static int retire(struct task *t, struct patch_map *m)
 {
-	uint32_t count = t->reply.memop_count + more;
+	int err = order_original(t, m);
 
-	for (uint32_t i = 0; i < t->mm->patches.count; i++)
-		count += ops_of(&t->mm->patches.maps[i], start, end);
-	return count <= PLATFORM_MEMOPS_MAX;
+	if (!err)
+		err = order_area_unmap(t, m);
+	if (m->state != PATCH_MAP_GONE)
+		set_state(t->mm, m, PATCH_MAP_RETIRED);
+	return err;
+}
+
+#define RETIRE_OPS 2 /* at most */
+
+/*
+ * What has to be undone before an operation of the guest may take more than one answer. Then as
+ * much of it as goes into this one is undone, and the handler runs again (SYS_REPORT), until the
+ * rest and the `more` operations of the guest fit into one: those must not come in parts. Each text
+ * is patched or is not at any moment, so nobody can tell; and `changing` keeps the others waiting
+ * all the while.
+ *
+ *	munmap of 40 texts	12 retired, reported; 12 retired, reported; 16 and the munmap
+ *
+ * ops_of: how many operations a map needs. 0: all fits.
+ */
+static int64_t in_parts(struct task *t, uint32_t more, uint64_t start, uint64_t end,
+			uint32_t (*ops_of)(const struct patch_map *m, uint64_t start, uint64_t end),
+			int (*undo)(struct task *t, struct patch_map *m))
+{
+	struct mm_patches *ps = &t->mm->patches;
+	uint32_t count = t->reply.memop_count + more;
+	int64_t ret = -ENOMEM;
+
+	for (uint32_t i = 0; i < ps->count; i++)
+		count += ops_of(&ps->maps[i], start, end);
+	if (likely(count <= PLATFORM_MEMOPS_MAX))
+		return 0;
+	for (uint32_t i = 0; i < ps->count; i++) {
+		if (t->reply.memop_count + RETIRE_OPS > PLATFORM_MEMOPS_MAX)
+			break;
+		if (!ops_of(&ps->maps[i], start, end))
+			continue;
+		ret = undo(t, &ps->maps[i]) ?: SYS_REPORT;
+		if (ret != SYS_REPORT)
+			break;
+		t->patch.must_not_fail = true;
+	}
+	return ret;
 }
 
 static uint32_t ops_of_change(const struct patch_map *m, uint64_t start, uint64_t end)
@@ -341,9 +389,9 @@ static int changing_map(struct task *t, struct patch_map *m, uint64_t start, uin
 	return err;
 }
 
-int mm_patches_changing(struct task *t, uint64_t start, uint64_t end)
+int64_t mm_patches_changing(struct task *t, uint64_t start, uint64_t end)
 {
-	int err = has_room(t, 1, start, end, ops_of_change) ? 0 : -ENOMEM;
+	int64_t err = in_parts(t, 1, start, end, ops_of_change, order_original);
 
 	for (uint32_t i = 0; i < t->mm->patches.count && !err; i++)
 		err = changing_map(t, &t->mm->patches.maps[i], start, end);
@@ -403,10 +451,10 @@ static void replacing_page(struct task *t, struct patch_map *m)
 		set_state(t->mm, m, PATCH_MAP_STALE);
 }
 
-int mm_patches_replacing(struct task *t, uint64_t start, uint64_t end)
+int64_t mm_patches_replacing(struct task *t, uint64_t start, uint64_t end)
 {
 	uint32_t more = 1 + PATCH_MEMOPS_MAX; /* it may be a file's text, patched */
-	int err = has_room(t, more, start, end, ops_of_replacing) ? 0 : -ENOMEM;
+	int64_t err = in_parts(t, more, start, end, ops_of_replacing, retire);
 
 	for (uint32_t i = 0; i < t->mm->patches.count && !err; i++) {
 		struct patch_map *m = &t->mm->patches.maps[i];
@@ -420,9 +468,9 @@ int mm_patches_replacing(struct task *t, uint64_t start, uint64_t end)
 	return err;
 }
 
-int mm_patches_unmapping(struct task *t, uint64_t start, uint64_t end)
+int64_t mm_patches_unmapping(struct task *t, uint64_t start, uint64_t end)
 {
-	int err = has_room(t, 1, start, end, ops_of_unmap) ? 0 : -ENOMEM;
+	int64_t err = in_parts(t, 1, start, end, ops_of_unmap, retire);
 
 	for (uint32_t i = 0; i < t->mm->patches.count && !err; i++)
 		err = unmapping_map(t, &t->mm->patches.maps[i], start, end);
@@ -430,21 +478,13 @@ int mm_patches_unmapping(struct task *t, uint64_t start, uint64_t end)
 	return err;
 }
 
-int mm_patches_yield(struct task *t, uint64_t start, uint64_t end)
+int64_t mm_patches_yield(struct task *t, uint64_t start, uint64_t end)
 {
-	int err = has_room(t, 1, start, end, ops_of_area) ? 0 : -ENOMEM;
+	int64_t err = in_parts(t, 1, start, end, ops_of_area, retire);
 
-	for (uint32_t i = 0; i < t->mm->patches.count && !err; i++) {
-		struct patch_map *m = &t->mm->patches.maps[i];
-
-		if (!holds_area(m) || m->area >= end || start >= m->area_end)
-			continue;
-		err = order_original(t, m);
-		if (!err)
-			err = order_area_unmap(t, m);
-		if (m->state != PATCH_MAP_GONE)
-			set_state(t->mm, m, PATCH_MAP_RETIRED);
-	}
+	for (uint32_t i = 0; i < t->mm->patches.count && !err; i++)
+		if (ops_of_area(&t->mm->patches.maps[i], start, end))
+			err = retire(t, &t->mm->patches.maps[i]);
 	return err;
 }
 

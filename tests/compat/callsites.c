@@ -418,27 +418,41 @@ TEST(forks)
 	}
 }
 
-/* The text of this program, mapped a second time; where its site_number is. */
-static site_fn *map_again(char **ret_start, size_t *ret_size)
+/* The program's text, as /proc/self/maps says. */
+static void find_text(unsigned long *ret_start, unsigned long *ret_end, unsigned long *ret_offset)
 {
-	unsigned long start, end, offset;
 	FILE *f = fopen("/proc/self/maps", "r");
 	char line[256];
-	int fd = OK(open("/proc/self/exe", O_RDONLY));
-	char *p;
 
 	CHECK(f);
 	while (fgets(line, sizeof(line), f))
-		if (sscanf(line, "%lx-%lx r-xp %lx", &start, &end, &offset) == 3 &&
-		    start <= (unsigned long)site_number && (unsigned long)site_number < end)
+		if (sscanf(line, "%lx-%lx r-xp %lx", ret_start, ret_end, ret_offset) == 3 &&
+		    *ret_start <= (unsigned long)site_number &&
+		    (unsigned long)site_number < *ret_end)
 			break;
 	fclose(f);
-	p = mmap(NULL, end - start, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, (off_t)offset);
+}
+
+/* Mapped a second time, at `at` if that isn't NULL; where its site_number is. */
+static site_fn *map_again_at(char *at, char **ret_start, size_t *ret_size)
+{
+	unsigned long start, end, offset;
+	int fd = OK(open("/proc/self/exe", O_RDONLY));
+	char *p;
+
+	find_text(&start, &end, &offset);
+	p = mmap(at, end - start, PROT_READ | PROT_EXEC, MAP_PRIVATE | (at ? MAP_FIXED : 0), fd,
+		 (off_t)offset);
 	CHECK(p != MAP_FAILED);
 	close(fd);
 	*ret_start = p;
 	*ret_size = end - start;
 	return (site_fn *)(p + ((unsigned long)site_number - start));
+}
+
+static site_fn *map_again(char **ret_start, size_t *ret_size)
+{
+	return map_again_at(NULL, ret_start, ret_size);
 }
 
 TEST(changed_mappings)
@@ -502,6 +516,101 @@ TEST(changed_mappings)
 }
 
 static atomic_bool stop;
+#define MANY 45 /* texts; two answers of the sentry bring back 24 each at most */
+
+/* So many texts side by side; the site of the one in the middle. */
+static site_fn *map_many(char **ret_start, size_t *ret_size)
+{
+	site_fn *fn, *middle = NULL;
+	unsigned long start, end, offset;
+	size_t size;
+	char *p, *all;
+
+	find_text(&start, &end, &offset);
+	*ret_size = MANY * (end - start);
+	all = *ret_start = OK(mmap(NULL, *ret_size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+	for (int i = 0; i < MANY; i++) {
+		fn = map_again_at(all + (size_t)i * (end - start), &p, &size);
+		for (int n = 0; n < 20; n++)
+			EQ(fn(1, F_GETFD, 0), 0);
+		if (i == MANY / 2)
+			middle = fn;
+	}
+	return middle;
+}
+
+/* One call over all of them. */
+TEST(many_texts_at_once)
+{
+	size_t size;
+	char *p, *to;
+	site_fn *fn;
+
+	heat(site_number);
+	for (int i = 0; i < 6; i++) {
+		fn = map_many(&p, &size);
+		switch (i) {
+		case 0: /* readable only */
+			OK(mprotect(p, size, PROT_READ));
+			EQ(memcmp((const void *)fn, (const void *)site_number, 8), 0);
+			OK(mprotect(p, size, PROT_READ | PROT_EXEC));
+			heat(fn);
+			break;
+		case 1: /* written to */
+			OK(mprotect(p, size, PROT_READ | PROT_WRITE));
+			((unsigned char *)fn)[1] = 39; /* getpid */
+			OK(mprotect(p, size, PROT_READ | PROT_EXEC));
+			EQ(fn(1, F_GETFD, 0), getpid());
+			break;
+		case 2: /* replaced */
+			CHECK(mmap(p, size, PROT_READ | PROT_WRITE,
+				   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == p);
+			for (size_t at = 0; at < size; at += 4096)
+				EQ(p[at], 0);
+			break;
+		case 3: /* all but the ends */
+			OK(munmap(p + 4096, size - 8192));
+			CHECK(mmap(p + 4096, size - 8192, PROT_NONE,
+				   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1,
+				   0) == p + 4096);
+			break;
+		case 4: /* something moved there */
+			to = OK(mmap(NULL, size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+			CHECK(mremap(to, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, p) == p);
+			EQ(*(char *)fn, 0);
+			break;
+		default:
+			break;
+		}
+		OK(munmap(p, size));
+		CHECK(mmap(p, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE,
+			   -1, 0) == p);
+		OK(munmap(p, size));
+		heat(site_number);
+	}
+}
+
+/* A mapping that the host refuses, after text was exchanged: the error is that call's own. */
+TEST(refused_mapping)
+{
+	size_t size = 1ul << 46, text_size;
+	char *text;
+	site_fn *fn = map_again(&text, &text_size);
+
+	heat(fn);
+	OK(mprotect(text, text_size, PROT_READ | PROT_WRITE));
+	for (int i = 0; i < 3; i++) {
+		void *p =
+		    mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+		if (p == MAP_FAILED)
+			EQ(errno, ENOMEM);
+		else
+			OK(munmap(p, size)); /* the host overcommits without limit */
+	}
+	OK(munmap(text, text_size));
+}
+
 static atomic_int wrong;
 
 static void *hammer(void *arg)
@@ -517,6 +626,36 @@ static void *hammer(void *arg)
 			wrong++;
 	}
 	return NULL;
+}
+
+static void *call_in(void *arg)
+{
+	while (!stop)
+		if (((site_fn *)arg)(1, F_GETFD, 0) != 0)
+			wrong++;
+	return NULL;
+}
+
+/* They run while all of them change. */
+TEST(threads_in_many_texts)
+{
+	pthread_t threads[2];
+	size_t size;
+	char *p, *other;
+	site_fn *fn = map_many(&p, &size);
+
+	for (int i = 0; i < 2; i++)
+		EQ(pthread_create(&threads[i], NULL, call_in, (void *)fn), 0);
+	for (int i = 0; i < 20; i++) {
+		OK(mprotect(p, size, PROT_READ | PROT_EXEC));
+		other = OK(mmap(NULL, 1 << 20, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+		OK(munmap(other, 1 << 20));
+	}
+	stop = true;
+	for (int i = 0; i < 2; i++)
+		EQ(pthread_join(threads[i], NULL), 0);
+	EQ(wrong, 0);
+	OK(munmap(p, size));
 }
 
 /* Threads run through sites whose text is put back, mapped again and made hot again. */

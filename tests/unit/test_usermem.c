@@ -14,6 +14,7 @@
 #include "base/mem.h"
 #include "sentry/kernel/lockorder.h"
 #include "sentry/kernel/task.h"
+#include "sentry/kernel/task_block.h"
 #include "sentry/mm/mm.h"
 #include "sentry/mm/patch.h"
 #include "sentry/mm/usermem.h"

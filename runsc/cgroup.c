@@ -471,8 +471,10 @@ struct error *cgroup_add(const struct cgroup *cg, pid_t pid)
 	return NULL;
 }
 
-/* Waits for one process that is listed in dir to end; false if there is none (any more). */
-static bool wait_for_member(const char *dir, int timeout_ms)
+enum member { MEMBER_NONE, MEMBER_ENDED, MEMBER_LIVES };
+
+/* Waits for one process that is listed in dir to end. */
+static enum member wait_for_member(const char *dir, int timeout_ms)
 {
 	char *path = xasprintf("%s/cgroup.procs", dir), *text = NULL;
 	int r = fd_read_file(-1, path, CGROUP_FILE_MAX, &text, NULL);
@@ -480,7 +482,9 @@ static bool wait_for_member(const char *dir, int timeout_ms)
 
 	free(path);
 	free(text);
-	return pid > 0 && host_wait_gone(pid, timeout_ms);
+	if (pid <= 0)
+		return MEMBER_NONE;
+	return host_wait_gone(pid, timeout_ms) ? MEMBER_ENDED : MEMBER_LIVES;
 }
 
 /* Cgroups below it too: whoever made them, they'd keep it from being removed. */
@@ -504,6 +508,7 @@ static void remove_children(const char *dir)
 }
 
 #define DYING_STEP_MS 10
+#define LIVING_MS     2000 /* for one that is killed to leave the list */
 
 /*
  * A process that ends is no longer listed before it has left its cgroup. Version 2 tells when the
@@ -525,9 +530,33 @@ static void wait_for_dying(const char *dir)
 		close(pfd.fd);
 }
 
-static struct error *remove_dir(const char *dir, int timeout_ms)
+/*
+ * Until fewer processes are in it, or what is left of *left_ms is over: false. One that lives on is
+ * none of the container's, whose have all been killed: two containers may be given one cgroup. Then
+ * there is nothing more to wait for, in the other hierarchies neither.
+ */
+static bool wait_for_fewer(const char *dir, int timeout_ms, int *left_ms)
 {
-	int left_ms = timeout_ms;
+	switch (wait_for_member(dir, MIN(*left_ms, LIVING_MS))) {
+	case MEMBER_ENDED:
+		*left_ms = timeout_ms;
+		return true;
+	case MEMBER_LIVES:
+		*left_ms = 0;
+		return false;
+	case MEMBER_NONE:
+		break;
+	}
+	if (*left_ms <= 0)
+		return false;
+	wait_for_dying(dir);
+	*left_ms -= DYING_STEP_MS;
+	return true;
+}
+
+static struct error *remove_dir(const char *dir, int *left_ms)
+{
+	const int timeout_ms = *left_ms;
 
 	/* Each round a process has ended, so this ends; the bound is for a hostile host. */
 	for (int round = 0; round < 100000; round++) {
@@ -537,14 +566,8 @@ static struct error *remove_dir(const char *dir, int timeout_ms)
 		if (rmdir(dir) == 0 || errno == ENOENT)
 			return NULL;
 		err = errno;
-		if (err == EBUSY && wait_for_member(dir, timeout_ms)) {
-			left_ms = timeout_ms;
-		} else if (err == EBUSY && left_ms > 0) {
-			wait_for_dying(dir);
-			left_ms -= DYING_STEP_MS;
-		} else {
+		if (err != EBUSY || !wait_for_fewer(dir, timeout_ms, left_ms))
 			return error_errno(err, "cgroup: removing %s", dir);
-		}
 	}
 	return error_new("cgroup: removing %s: its processes don't end", dir);
 }
@@ -554,7 +577,7 @@ struct error *cgroup_remove(const struct cgroup *cg, int timeout_ms)
 	struct error *first = NULL;
 
 	for (size_t i = 0; i < cg->dir_count; i++) {
-		struct error *e = remove_dir(cg->dirs[i].path, timeout_ms);
+		struct error *e = remove_dir(cg->dirs[i].path, &timeout_ms);
 
 		if (first)
 			error_free(e);

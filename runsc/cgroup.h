@@ -43,7 +43,7 @@ struct cgroup {
 struct error *cgroup_create(const struct oci_spec *spec, const char *id,
 			    const struct runsc_options *o, struct cgroup *ret) __must_check;
 struct error *cgroup_add(const struct cgroup *cg, pid_t pid) __must_check;
-/* Processes that are still in it get timeout_ms each to end; they must have been killed. */
+/* Those of its processes that were killed get timeout_ms to end; with others in it, it stays. */
 struct error *cgroup_remove(const struct cgroup *cg, int timeout_ms) __must_check;
 #define CGROUP_DYING_MS 10000
 void cgroup_free(struct cgroup *cg);

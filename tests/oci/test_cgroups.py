@@ -53,6 +53,21 @@ def default_cgroup_is_the_id(box):
 
 
 @test
+def shared_cgroup_outlives_the_first(box):
+    """Whoever ends first leaves the cgroup to the other, and doesn't wait for that one's end."""
+    path = f"/cvisor-test-{box.id}"
+    box.config["linux"]["cgroupsPath"] = path
+    box.args("sleep", "1000")
+    box.create()
+    box.args("true")
+    box.write()
+    equal(box.runsc("run", "--bundle", box.bundle, box.id + "-2", timeout=20).status, 0, "status")
+    check(cgroup_paths(path[1:]), "the cgroup is gone")
+    box.ok("delete", "--force", box.id)
+    equal(cgroup_paths(path[1:]), [], "cgroups after delete")
+
+
+@test
 def limits(box):
     box.config["linux"]["resources"] = {
         "memory": {"limit": 256 << 20, "reservation": 128 << 20},

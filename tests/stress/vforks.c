@@ -82,19 +82,23 @@ static void send(pid_t pid, int signo)
 		kill(pid, signo);
 }
 
+/* Who is stopped is who is continued: where `who` was read there may be another one by now. */
+static void interrupt(pid_t who)
+{
+	send(who, SIGSTOP);
+	send(who, SIGCONT);
+}
+
 static void disturb(struct shared *s, int n, unsigned what)
 {
-	if (what == 0) {
+	if (what == 0)
 		send(atomic_load(&s->worker[n]), SIGKILL);
-	} else if (what < 3) {
-		send(atomic_load(&s->worker[n]), SIGSTOP);
-		send(atomic_load(&s->worker[n]), SIGCONT);
-	} else if (what < 6) {
-		send(atomic_load(&s->child[n]), SIGSTOP);
-		send(atomic_load(&s->child[n]), SIGCONT);
-	} else {
+	else if (what < 3)
+		interrupt(atomic_load(&s->worker[n]));
+	else if (what < 6)
+		interrupt(atomic_load(&s->child[n]));
+	else
 		send(atomic_load(&s->child[n]), SIGKILL);
-	}
 }
 
 /* Children of workers that were killed come to us, too. */

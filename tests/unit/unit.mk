@@ -6,10 +6,23 @@ UNIT_TESTS := $(patsubst tests/unit/test_%.c,%,$(wildcard tests/unit/test_*.c))
 BASE_SRCS := $(wildcard base/*.c)
 
 UNIT_base := base/mem.c
-UNIT_abi := base/mem.c
+UNIT_abi := base/mem.c tests/unit/abi_tty.c
 UNIT_hostcall := base/mem.c
 UNIT_strace := syscalls/strace.c syscalls/strace_args.c syscalls/strace_flags.c \
 	syscalls/strace_structs.c
+
+# Every constant of abi/, compared where the host's headers have it: abi_names.h, and abi_tty_names.h
+# for a source of its own, because terminals' headers of the C library and the kernel exclude each other.
+abi_names = sed -n 's/^\#define ABI_\([A-Z0-9_]*\)[ \t].*/\#ifdef \1\nSAME(\1);\n\#endif/p'
+$(O)/tests/unit/abi_names.h: $(filter-out abi/tty.h,$(wildcard abi/*.h))
+	@mkdir -p $(@D)
+	@$(abi_names) $^ >$@
+$(O)/tests/unit/abi_tty_names.h: abi/tty.h
+	@mkdir -p $(@D)
+	@$(abi_names) $^ >$@
+$(O)/tests/unit/test_abi.o: $(O)/tests/unit/abi_names.h
+$(O)/tests/unit/abi_tty.o: $(O)/tests/unit/abi_tty_names.h
+$(O)/tests/unit/test_abi.o $(O)/tests/unit/abi_tty.o: CFLAGS_ALL += -I$(O)/tests/unit
 
 # Everything but main().
 $(O)/libcvisor.a: $(filter-out $(O)/runsc/main.o,$(OBJS))

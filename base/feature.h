@@ -75,7 +75,9 @@ enum feature_kind {
 	  "speed: each execve takes a new host process")                                           \
 	X(CHANNEL_STOCK, "channel-stock", FEATURE_SPEED, "",                                       \
 	  "speed: each new process has a new channel file")                                        \
-	X(LENT_VFORK, "lent-vfork", FEATURE_SPEED, "", "speed: each vfork makes a host process")
+	X(LENT_VFORK, "lent-vfork", FEATURE_SPEED, "", "speed: each vfork makes a host process")   \
+	X(THREAD_STOCK, "thread-stock", FEATURE_SPEED, "",                                         \
+	  "speed: each new thread of a guest is a new host thread")
 
 enum feature {
 #define FEATURE_ENUM(id, ...) FEATURE_##id,

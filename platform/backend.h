@@ -60,6 +60,11 @@ struct platform_backend {
 	/* The lender has its host thread again: the reply that waits for that, if there is one. */
 	void (*came_back_locked)(struct platform_thread *t);
 	/*
+	 * A host thread is kept for another guest thread (thread_stock.c); it is to wait in a bell.
+	 * Caller holds the lock of the one before. NULL: none are kept.
+	 */
+	void (*stocked_locked)(struct platform_thread *t);
+	/*
 	 * Guest memory where the host keeps the sentry out of it; t may be NULL. Bytes copied from
 	 * the start (the next one faults), or -ESRCH: there is no way now. NULL: there is none.
 	 */

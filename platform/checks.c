@@ -51,7 +51,8 @@ bool clone_is_ordered_locked(struct platform_thread *t, const __u64 args[6])
 	struct platform_thread *child = t->clone_child;
 	uint64_t top;
 
-	if (!child || child->asked >= CLONE_TRIES_MAX || args[0] != flags[child->kind])
+	if (!child || child->in_stock || child->asked >= CLONE_TRIES_MAX ||
+	    args[0] != flags[child->kind])
 		return false;
 	if (child->kind == PCLONE_FORK)
 		return args[1] == 0;

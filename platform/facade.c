@@ -55,6 +55,7 @@ PLAIN(platform_mm_new);
 PLAIN(platform_can_clear);
 PLAIN(platform_thread_mm);
 PLAIN(platform_clone_prepare);
+PLAIN(platform_child_is_early);
 PLAIN(platform_can_lend);
 PLAIN(platform_lend);
 PLAIN(platform_reply);
@@ -734,6 +735,12 @@ bool platform_can_clear(struct platform_thread *t)
 	r = plain_platform_can_clear(t);
 	unuse(t);
 	return r;
+}
+
+bool platform_child_is_early(const struct platform_thread *child)
+{
+	known("platform_child_is_early", child);
+	return plain_platform_child_is_early(child);
 }
 
 bool platform_can_lend(struct platform_thread *t)

@@ -85,8 +85,9 @@ static const struct filter_rule rules[] = {
      FILTER_ALLOW,
      FILTER_NOTIFY,
      "clock_gettime",
-     "the time that a futex wait ends at; the vDSO tells any guest the same",
-     {{FILTER_ONE_OF, 0, 1, {CLOCK_MONOTONIC}}}},
+     "the time that a futex wait ends at, which the vDSO tells any guest, and what the caller has "
+     "used of the CPU",
+     {{FILTER_ONE_OF, 0, 2, {CLOCK_MONOTONIC, CLOCK_THREAD_CPUTIME_ID}}}},
     {SYS_sched_yield, FILTER_ALLOW, FILTER_BOTH, "sched_yield", "no argument, no state", {{0}}},
     {SYS_mmap,
      FILTER_ALLOW,

@@ -102,6 +102,27 @@ static void find_pkru(struct stub_boot *boot)
 		boot->pkru_offset = b;
 }
 
+#define XCR0_AMX (3ull << 17) /* nobody has it who hasn't asked, and guests can't */
+
+/* What XSAVE is to save of a thread's FP state, and how much room that takes. */
+static void find_fp(struct stub_boot *boot)
+{
+	uint32_t a, b, c, d, size = 512 + 64;
+	uint64_t mask;
+
+	if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & bit_OSXSAVE))
+		return;
+	__asm__ volatile("xgetbv" : "=a"(a), "=d"(d) : "c"(0));
+	mask = (a | (uint64_t)d << 32) & ~XCR0_AMX;
+	for (uint32_t i = 2; i < 63; i++)
+		if (mask >> i & 1 && __get_cpuid_count(13, i, &a, &b, &c, &d))
+			size = MAX(size, b + a);
+	if (size > sizeof(((struct channel *)0)->inherit.fp))
+		return;
+	boot->fp_mask = mask;
+	boot->fp_size = size;
+}
+
 static void fill_answers(const struct platform_config *config, struct stub_boot *boot)
 {
 	for (uint32_t i = 0; i < config->answer_count; i++) {
@@ -135,6 +156,9 @@ static int fill_boot(struct platform *p, const struct platform_config *config,
 	boot->own_state = platform_own_state(p);
 	boot->absent_call = boot->own_state ? config->absent_call : 0;
 	find_pkru(boot);
+	if (stock_is_on(p))
+		find_fp(boot);
+	p->inherit_size = boot->fp_size ? offsetof(struct channel_inherit, fp) + boot->fp_size : 0;
 	boot->tell_sites = platform_fast_entry(p) && !(p->without & FEATURE_BIT(PATCH));
 	fill_answers(config, boot);
 	boot->plan_count = p->without & FEATURE_BIT(WINDOWS) ? 0 : config->copyplan_count;

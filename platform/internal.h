@@ -54,6 +54,8 @@ struct host_process {
 	struct list threads;	/* [p] platform_thread.process_link */
 	struct list mm_link;	/* [p] in platform_mm.processes */
 	struct list kill_link;	/* [p] of the backend */
+	struct list stock;	/* [p] platform_thread.link: host threads without a guest thread */
+	uint32_t stock_count;	/* [p] of these, and of those that are prepared for a new one */
 };
 
 struct platform_mm {
@@ -126,7 +128,7 @@ struct platform_thread {
 	uint64_t token;	  /* [p] of its HELLO */
 	uint32_t asked;	  /* [p] how often its clone was let through */
 	pid_t tid_hint;	  /* [p] what its creator says that the clone returned */
-	bool spare;	  /* [p] a stub process that nobody uses yet */
+	bool spare;	  /* [p] a stub process, or thread in stock, that nobody uses yet */
 	bool internal;	  /* [p] the zygote */
 	bool kick_pending, kill_pending; /* [p] asked for before HELLO */
 	bool death_by_host;		 /* [p] for the callback */
@@ -139,6 +141,15 @@ struct platform_thread {
 	struct channel *lend_channel; /* [p] of the slot that is kept for the next child, or NULL */
 	uint32_t lend_slot;	      /* [p] and its number */
 	bool lend_fresh;	      /* [p] and whether it has no stack yet */
+
+	/* thread_stock.c */
+	bool in_stock;	    /* [p] its host thread waits for a guest thread to come */
+	bool taken;	    /* [p] and is prepared for one: the sentry has a handle */
+	bool awaits_parent; /* [p] which was ordered, and begins when its parent is heard of */
+	bool again;	    /* [I] it is one of those, or was in its time */
+	bool begins;   /* [t] the next reply is its first one in a host thread that was in stock */
+	bool inherits; /* [o] the call makes a thread, and brings what that inherits */
+	bool inherit_seen; /* [o] the same, since the program began */
 
 	struct mutex lock;
 	_Atomic(enum thread_state)
@@ -201,7 +212,9 @@ struct platform {
 	uint32_t answer_count;			    /* [I] */
 	uint64_t vdso_size, vdso_code_offset;	    /* [I] */
 	bool fsgsbase;				    /* [I] */
-	struct platform_stats stats_before;	    /* [I] what was counted before it was made */
+	uint32_t
+	    inherit_size; /* [I] what is used of channel.inherit; 0: there is no thread stock */
+	struct platform_stats stats_before; /* [I] what was counted before it was made */
 	atomic_uint copied_by_call[PLATFORM_CALLS_MAX]; /* [a] */
 
 	struct mutex arena_lock;
@@ -229,6 +242,7 @@ struct platform {
 	pid_t early_dead[EARLY_DEAD_MAX]; /* [p] processes that died before their HELLO */
 	uint32_t early_dead_next;	  /* [p] */
 	uint32_t processes;		  /* [p] living host processes known */
+	uint32_t stock_count;		  /* [p] host threads in stock or prepared */
 	bool broken;			  /* [p] */
 
 	atomic_bool attention;	    /* [a] something is in ready or deaths, interrupted or broken */
@@ -289,6 +303,25 @@ void lend_forget_locked(struct platform_thread *t);
 /* A slot for a child of t: as slot_take_locked. */
 int lend_slot_locked(struct platform_thread *t, uint32_t *ret_slot, bool *ret_fresh);
 
+/* thread_stock.c */
+bool stock_is_on(const struct platform *p);
+/* t was told to exit: its host thread is kept, and t is dead. False: it must end. */
+bool stock_keep(struct platform_thread *t);
+/* A host thread for the child of t, which is the sentry's now; or NULL. Caller holds p->lock. */
+struct platform_thread *stock_take_locked(struct platform_thread *t, void *cookie);
+/* The child of that kind isn't wanted. Caller holds p->lock. */
+void stock_put_back_locked(struct platform_thread *child);
+/*
+ * PORD_CLONE of such a child: it is started, or will be when the parent is next heard of, who need
+ * do nothing for it. Caller holds p->lock.
+ */
+void stock_start_locked(struct platform_thread *parent, struct platform_thread *child,
+			const struct platform_reply *r);
+/* The parent is heard of. Caller holds p->lock. */
+void stock_settle_locked(struct platform_thread *child, bool failed);
+/* t's process is dead, and t one of the stock's. Caller holds p->lock. */
+void stock_died_locked(struct platform_thread *t, bool by_host);
+
 /* channels.c: the channel file of an address space. 0 or negative errno. */
 int channels_map(struct platform_mm *mm);
 /* NULL: no room to map it. Caller holds p->lock. Doesn't fail for one that was asked for before. */
@@ -298,6 +331,8 @@ void channels_create(struct platform *p);
 void channels_destroy(struct platform *p);
 
 /* reply.c */
+/* One of the reply's memory operations can fail. */
+bool memops_can_fail(const struct platform_reply *r);
 void reply_encode(struct platform_thread *t, const struct platform_reply *r);
 
 /* usermem.c: a window's content that was kept out of the channel goes there. By the owner. */

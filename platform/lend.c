@@ -50,10 +50,14 @@
 static bool is_alone_locked(const struct platform_thread *t)
 {
 	const struct host_process *process = t->process;
+	const struct platform_thread *other;
 
-	return process && !process->dead && process->threads.next == &t->process_link &&
-	       t->process_link.next == &process->threads &&
-	       t->mm->processes.next == &process->mm_link &&
+	if (!process || process->dead)
+		return false;
+	list_for_each (other, &process->threads, process_link)
+		if (other != t && !other->in_stock)
+			return false;
+	return t->mm->processes.next == &process->mm_link &&
 	       process->mm_link.next == &t->mm->processes;
 }
 

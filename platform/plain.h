@@ -16,6 +16,7 @@
 #define platform_can_clear	plain_platform_can_clear
 #define platform_thread_mm	plain_platform_thread_mm
 #define platform_clone_prepare	plain_platform_clone_prepare
+#define platform_child_is_early plain_platform_child_is_early
 #define platform_can_lend	plain_platform_can_lend
 #define platform_lend		plain_platform_lend
 #define platform_reply		plain_platform_reply

@@ -588,6 +588,22 @@ void platform_answers_set(struct platform_thread *t, const uint64_t *values, uin
 				      memory_order_release);
 }
 
+static struct platform_thread *new_sharing(struct platform_thread *parent, enum platform_clone kind,
+					   void *cookie, uint32_t slot, bool fresh)
+{
+	struct platform_thread *t;
+
+	refcount_get(&parent->mm->refs);
+	t = thread_create(parent->mm, slot, kind, cookie);
+	t->slot_fresh = fresh;
+	t->ch->seq = 0;
+	atomic_store(&t->ch->state, CHANNEL_IDLE);
+	atomic_store(&t->ch->tid_word, 1);
+	if (kind == PCLONE_LENT)
+		t->lender = parent;
+	return t;
+}
+
 /* The memory of a thread or vfork child is the parent's; it gets a slot of its own there. */
 static int prepare_sharing(struct platform_thread *parent, enum platform_clone kind, void *cookie,
 			   struct platform_thread **ret_child)
@@ -599,23 +615,20 @@ static int prepare_sharing(struct platform_thread *parent, enum platform_clone k
 	int err;
 
 	mutex_lock(&p->lock);
-	if (kind == PCLONE_LENT)
+	t = kind == PCLONE_THREAD ? stock_take_locked(parent, cookie) : NULL;
+	if (t)
+		err = 0;
+	else if (kind == PCLONE_LENT)
 		err = lend_slot_locked(parent, &slot, &fresh);
 	else
 		err = slot_take_locked(parent->mm, &slot, &fresh);
 	mutex_unlock(&p->lock);
 	if (err < 0)
 		return err;
-	refcount_get(&parent->mm->refs);
-	t = thread_create(parent->mm, slot, kind, cookie);
-	t->slot_fresh = fresh;
-	t->ch->seq = 0;
+	if (!t)
+		t = new_sharing(parent, kind, cookie, slot, fresh);
 	for (uint32_t i = 0; i < CHANNEL_ANSWERS_COUNT; i++)
 		atomic_store(&t->ch->answers[i], 0);
-	atomic_store(&t->ch->state, CHANNEL_IDLE);
-	atomic_store(&t->ch->tid_word, 1);
-	if (kind == PCLONE_LENT)
-		t->lender = parent;
 	*ret_child = t;
 	return 0;
 }
@@ -647,6 +660,11 @@ int platform_clone_prepare(struct platform_thread *parent, enum platform_clone k
 	return err;
 }
 
+bool platform_child_is_early(const struct platform_thread *child)
+{
+	return child->in_stock;
+}
+
 static void order_clone(struct platform_thread *parent, struct platform_thread *child)
 {
 	struct platform *p = parent->p;
@@ -668,6 +686,31 @@ static void order_clone(struct platform_thread *parent, struct platform_thread *
 		nudge(p);
 }
 
+/*
+ * The child's host thread is there already, if it still is. The parent's part in that is a reply
+ * without the order; what remains of it (reply.child) is that the child waits for the next event.
+ */
+static bool start_child(struct platform_thread *parent, const struct platform_reply *r,
+			struct platform_reply *ret_reply)
+{
+	struct platform *p = parent->p;
+	bool starts;
+
+	mutex_lock(&p->lock);
+	starts = r->child->in_stock;
+	if (starts)
+		stock_start_locked(parent, r->child, r);
+	mutex_unlock(&p->lock);
+	if (!starts)
+		return false;
+	count_stat(threads_again);
+	*ret_reply = *r;
+	ret_reply->order = PORD_NONE;
+	if (!memops_can_fail(r))
+		ret_reply->child = NULL;
+	return true;
+}
+
 static void exit_thread(struct platform_thread *t)
 {
 	struct platform *p = t->p;
@@ -684,13 +727,22 @@ void platform_reply(struct platform_thread *t, const struct platform_reply *r)
 	/* *r belongs to the next event's handler as soon as the thread goes on. */
 	enum platform_order order = r->order;
 
+	struct platform *p = t->p;
+	struct platform_reply other;
+
 	check(r->memop_count <= PLATFORM_MEMOPS_MAX);
-	if (order == PORD_CLONE)
+	if (order == PORD_EXIT && stock_keep(t))
+		return;
+	if (order == PORD_CLONE && start_child(t, r, &other))
+		r = &other;
+	else if (order == PORD_CLONE)
 		order_clone(t, r->child);
-	if (t->p->backend->reply(t, r) < 0)
+	if (p->backend->reply(t, r) < 0)
 		platform_kill(t);
 	if (order == PORD_EXIT)
 		exit_thread(t);
+	if (r == &other)
+		nudge(p);
 }
 
 void platform_kick(struct platform_thread *t)
@@ -763,6 +815,11 @@ void platform_thread_put(struct platform_thread *t)
 	struct platform *p = t->p;
 
 	mutex_lock(&p->lock);
+	if (t->in_stock) {
+		stock_put_back_locked(t);
+		mutex_unlock(&p->lock);
+		return;
+	}
 	check(t->state == THREAD_DEAD || t->state == THREAD_PREPARED);
 	if (t->state == THREAD_PREPARED)
 		slot_release_locked(t->mm, t->slot, true, t->slot_fresh);
@@ -778,5 +835,10 @@ pid_t platform_host_pid(const struct platform_thread *t)
 
 pid_t platform_host_tid(const struct platform_thread *t)
 {
-	return t->tid;
+	return t->in_stock ? 0 : t->tid;
+}
+
+uint64_t platform_host_time_before(const struct platform_thread *t)
+{
+	return t->again ? *(volatile uint64_t *)&t->ch->fast.cpu_before : 0;
 }

@@ -292,6 +292,7 @@ struct platform_config {
 	X(forks, "host processes cloned by guests")                                                \
 	X(lent, "vforks whose child ran in its parent's host thread")                              \
 	X(threads, "host threads cloned by guests")                                                \
+	X(threads_again, "new threads in the host threads of others that had ended")               \
 	X(execs, "fresh stub processes taken")                                                     \
 	X(reaped, "host processes reaped")                                                         \
 	X(memops, "memory operations ordered")                                                     \
@@ -395,6 +396,12 @@ bool platform_host_futex(const struct platform *p);
  */
 int platform_clone_prepare(struct platform_thread *parent, enum platform_clone kind, void *cookie,
 			   struct platform_thread **ret_child);
+
+/*
+ * Whether a child that was prepared begins as soon as the reply that orders it is given, unless a
+ * memory operation of that reply can fail: what it is to find in memory must be there before.
+ */
+bool platform_child_is_early(const struct platform_thread *child);
 
 /* Whether this STOPPED thread's host thread can be lent to a child now. For the owner. */
 bool platform_can_lend(struct platform_thread *t);
@@ -507,5 +514,10 @@ const void *platform_window_rest(struct platform_thread *t, uint64_t va, size_t 
  * them, and another process may have them once the thread is dead. */
 pid_t platform_host_pid(const struct platform_thread *t);
 pid_t platform_host_tid(const struct platform_thread *t);
+/*
+ * What its host thread had used of the CPU, in ns, before it was this thread's. The guest's word, by
+ * which it can only say that it used less itself.
+ */
+uint64_t platform_host_time_before(const struct platform_thread *t);
 
 #endif

@@ -72,6 +72,9 @@ static void scrub_channel(struct platform_thread *t)
 	memset(&ch->req, 0, sizeof(ch->req));
 	memset(&ch->rep, 0, sizeof(ch->rep));
 	memset(ch->memops, 0, sizeof(ch->memops));
+	if (t->inherit_seen)
+		memset(&ch->inherit, 0, t->p->inherit_size);
+	t->inherit_seen = false;
 	t->window_high = 0;
 	t->window_count = 0;
 	t->small_of = NULL;
@@ -92,6 +95,14 @@ static uint32_t encode_memop(struct platform_thread *t, const struct memop *op, 
 	    .new_size = op->new_size,
 	};
 	return op->type == MEMOP_WRITE ? encode_data(t, op, end, to) : end;
+}
+
+bool memops_can_fail(const struct platform_reply *r)
+{
+	for (uint32_t i = 0; i < r->memop_count; i++)
+		if (!(r->memops[i].flags & MEMOP_MAY_FAIL))
+			return true;
+	return false;
 }
 
 static uint32_t reply_flags(const struct platform_reply *r)
@@ -142,6 +153,8 @@ void reply_encode(struct platform_thread *t, const struct platform_reply *r)
 
 	if (t->kick_in_reply)
 		res.flags |= REPLY_KICK;
+	if (t->begins)
+		res.flags |= REPLY_BEGIN;
 	if (r->memop_count && r->memops[0].type == MEMOP_CLEAR)
 		scrub_channel(t);
 	if (r->memop_count)

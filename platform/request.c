@@ -86,6 +86,8 @@ static void decode_call(struct platform_thread *t, const struct channel_call *ca
 	ev->call.nr = call->nr;
 	memcpy(ev->call.arg, call->arg, sizeof(ev->call.arg));
 	ev->call.fast = call->flags & REQUEST_FAST;
+	t->inherits = t->p->inherit_size && call->flags & REQUEST_INHERIT;
+	t->inherit_seen = t->inherit_seen || t->inherits;
 	if (ev->call.fast)
 		count_stat(fast_calls);
 	if (!(call->flags & REQUEST_PLANNED))
@@ -122,6 +124,7 @@ bool request_decode(struct platform_thread *t, struct platform_event *ret_event)
 	memcpy(&call, &ch->call, sizeof(call));
 	ret_event->type = call.type;
 	t->regs_known = false;
+	t->inherits = false;
 	t->window_count = 0;
 	t->small_of = NULL;
 	t->call_nr = call_number(&call);

@@ -184,6 +184,7 @@ static struct host_process *process_create_locked(struct platform *p, pid_t pid,
 	mm->had_process = true;
 	process->pid = pid;
 	list_init(&process->threads);
+	list_init(&process->stock);
 	list_init(&process->kill_link);
 	list_init(&process->doom_link);
 	list_add_tail(&mm->processes, &process->mm_link);
@@ -358,8 +359,12 @@ void process_died_locked(struct platform *p, struct host_process *process)
 	idmap_set(&p->pids, (uint32_t)process->pid, NULL);
 	p->processes--;
 	drop_outstanding_locked(p, process);
-	list_for_each_safe (t, tmp, &process->threads, process_link)
-		thread_dies_locked(t, !process->killed);
+	list_for_each_safe (t, tmp, &process->threads, process_link) {
+		if (t->in_stock)
+			stock_died_locked(t, !process->killed);
+		else
+			thread_dies_locked(t, !process->killed);
+	}
 	list_del(&process->mm_link);
 	list_del(&process->kill_link);
 	atomic_store(&mm->vm_pid,

@@ -35,9 +35,10 @@ struct cgroup {
 	size_t dir_count;
 };
 
-/* Guest threads are host threads, and so are those of the sentry and the gofer: what the host's
- * pids.max gets above the container's limit, which the sentry itself keeps exactly. */
-#define CGROUP_PIDS_HEADROOM 64
+/* Guest threads are host threads, and so are those of the sentry and the gofer, and those in stock
+ * (platform/thread_stock.c): what the host's pids.max gets above the container's limit, which the
+ * sentry itself keeps exactly. */
+#define CGROUP_PIDS_HEADROOM 80
 
 /* Makes the directories and sets the limits. On failure nothing is left. */
 struct error *cgroup_create(const struct oci_spec *spec, const char *id,

@@ -250,7 +250,10 @@ static int reply_locked(struct platform_thread *t, const struct platform_reply *
 	err = hand_in_fds(t, r);
 	if (err < 0)
 		return err;
-	t->ordered = (struct ordered){r->order, r->memop_count, r->report, r->frame != NULL};
+	t->ordered = (struct ordered){.order = r->child ? PORD_CLONE : r->order,
+				      .memop_count = memops_can_fail(r) ? r->memop_count : 0,
+				      .report = r->report,
+				      .frame = r->frame != NULL};
 	t->kick_in_reply = false;
 	t->state = THREAD_RUNNING;
 	atomic_store_explicit(&t->ch->state, CHANNEL_REPLY, memory_order_release);
@@ -512,6 +515,10 @@ static void settle_clone_locked(struct platform_thread *t, struct platform_threa
 {
 	bool failed = clone_has_failed(ev);
 
+	if (child->in_stock) {
+		stock_settle_locked(child, failed);
+		return;
+	}
 	clone_settled_locked(child);
 	child->tid_hint = (pid_t)t->ch->req.clone_tid;
 	if (failed && !t->internal && !t->over) {
@@ -527,6 +534,7 @@ static void take_locked(struct platform_thread *t, struct platform_event *ev, bo
 {
 	t->state = THREAD_STOPPED;
 	t->hello = false;
+	t->begins = false;
 	if (unlikely(t->to_lend))
 		notify_lend_locked(t);
 	ev->thread = t;
@@ -584,6 +592,14 @@ static void notify_came_back_locked(struct platform_thread *t)
 	mutex_lock(&t->lock);
 	notify_reply_again_locked(t);
 	mutex_unlock(&t->lock);
+}
+
+/* It rings if it doesn't yet: who is answered without a bell need not look at its channel for long.
+ */
+static void notify_stocked_locked(struct platform_thread *t)
+{
+	if (!t->bell)
+		notify_park_locked(t);
 }
 
 /*
@@ -868,6 +884,7 @@ const struct platform_backend notify_backend = {
     .can_lend_locked = notify_can_lend_locked,
     .end_lent_locked = notify_end_lent_locked,
     .came_back_locked = notify_came_back_locked,
+    .stocked_locked = notify_stocked_locked,
     .copy = notify_copy,
     .receive_aside = notify_receive_meanwhile,
     .await_aside = notify_await_aside,

@@ -40,9 +40,10 @@ enum channel_state {
 	CHANNEL_COPIED, /* it is done: a bell says so */
 };
 
-#define CHANNEL_WINDOWS	    16
-#define CHANNEL_WINDOW_SIZE 0x10000
-#define CHANNEL_STRIDE	    (CHANNEL_WINDOW_SIZE + 0x1000)
+#define CHANNEL_WINDOWS	     16
+#define CHANNEL_WINDOW_SIZE  0x10000
+#define CHANNEL_INHERIT_SIZE 0x3000
+#define CHANNEL_STRIDE	     (CHANNEL_WINDOW_SIZE + 0x1000 + CHANNEL_INHERIT_SIZE)
 
 /* A copy of guest memory [va, va + size) at `offset` of the window area. */
 struct channel_window {
@@ -56,6 +57,9 @@ struct channel_window {
 #define REQUEST_FAST 0x1u /* a call by the fast entry: a hint, for statistics and for rewriting */
 #define REQUEST_PLANNED                                                                            \
 	0x2u /* the windows are as plan.h says, those that are read are full: none is described */
+
+#define REQUEST_INHERIT                                                                            \
+	0x4u /* channel.inherit is what a thread inherits that this call makes: see inherit.c */
 
 /*
  * The request's head. With state and number it fills a cache line: a call that needs no window, or
@@ -101,6 +105,7 @@ struct channel_memop {
 #define REPLY_ORDER	  0x80u
 #define REPLY_INLINE	  0x100u
 #define REPLY_KICK	  0x200u /* as if a kick had come just now */
+#define REPLY_BEGIN	  0x400u /* of another guest thread, that begins with channel.inherit */
 
 /* Besides PORD_*, in replies that stand in for another thread's (platform/lend.c). */
 #define CHANNEL_ORDER_LEND   0x100u /* the host thread is that of clone_slot's thread now */
@@ -158,9 +163,10 @@ struct channel_fast {
 	uint32_t stage;		 /* enum fast_stage */
 	uint32_t by_gs;		 /* gs points here: fast.S may use it on the way out */
 	uint32_t trapped;	 /* calls that came by a trap and were served here */
+	uint64_t cpu_before;	 /* CPU time that the host thread used for others, ns */
 	struct stub_place
 	    *lender; /* of a thread that was lent its host thread: where that one is */
-	uint32_t spare[8];
+	uint32_t spare[6];
 };
 
 /*
@@ -191,6 +197,13 @@ struct channel_own {
 	_Atomic uint32_t ask_memory;
 };
 
+/* What a new thread has of its creator, besides the registers (stub/inherit.c). */
+struct channel_inherit {
+	uint64_t fs_base, gs_base;
+	uint64_t spare[6];
+	uint8_t fp[CHANNEL_INHERIT_SIZE - 64]; /* as XSAVE writes it; fp_size of it are used */
+};
+
 struct channel {
 	/* One cache line: written by turns. */
 	_Atomic uint32_t state;
@@ -214,10 +227,14 @@ struct channel {
 	/* Begins in the first page: many processes never touch another one. */
 	uint8_t window[CHANNEL_WINDOW_SIZE] __attribute__((aligned(64)));
 	uint8_t tail[CHANNEL_TAIL_SIZE];
+	struct channel_inherit inherit __attribute__((aligned(4096)));
 } __attribute__((aligned(4096)));
 _Static_assert(offsetof(struct channel, tid_word) == 64, "one line");
 _Static_assert(sizeof(struct channel) == CHANNEL_STRIDE, "a channel fills its stride");
 _Static_assert(offsetof(struct channel, window) <= 3072, "room for windows in the first page");
+
+_Static_assert(sizeof(struct channel_inherit) == CHANNEL_INHERIT_SIZE, "whole pages");
+_Static_assert(offsetof(struct channel_inherit, fp) == 64, "XSAVE aligns");
 
 _Static_assert(offsetof(struct channel, fast) == CHANNEL_FAST, "layout.h");
 _Static_assert(offsetof(struct channel, fast.stack_top) == CHANNEL_STACK_TOP, "layout.h");
@@ -259,6 +276,8 @@ struct stub_boot {
 	uint32_t pkru,
 	    pkru_offset;     /* rights of a fresh thread, in its xsave area; 0: no such CPU */
 	uint32_t tell_sites; /* PEV_SITE is wanted */
+	uint32_t fp_size;    /* of what threads inherit; 0: they are always new host threads */
+	uint64_t fp_mask;    /* the components of it */
 	uint32_t ptrace;     /* the sentry is reached by stopping for the tracer */
 	uint32_t filter_count;
 	uint32_t plan_count;

@@ -99,10 +99,28 @@ bool stub_fast_kicked(struct channel *ch, struct abi_sigcontext *sc)
 	(REPLY_SET_RET | REPLY_SET_FS_BASE | REPLY_RESTART | REPLY_MEMOPS | REPLY_INLINE |         \
 	 REPLY_KICK)
 
+/* The first reply of a new thread, without anything that needs a frame. */
+#define BEGIN_FLAGS (REPLY_BEGIN | REPLY_SET_REGS | REPLY_SET_FS_BASE | REPLY_MEMOPS | REPLY_KICK)
+
 static uint32_t trap(struct channel *ch, enum fast_stage stage)
 {
 	ch->fast.stage = stage;
 	return 1;
+}
+
+/*
+ * Another guest thread begins here, where its predecessor has ended. If it has a gs of its own it
+ * leaves by the trap, since the way out needs ours.
+ */
+static uint32_t begin(struct channel *ch)
+{
+	stub_begin(ch, NULL);
+	ch->req.regs = ch->rep.regs;
+	if (!stub_do_memops(ch, NULL))
+		return trap(ch, FAST_REPORT);
+	if (ch->result.flags & REPLY_SET_FS_BASE)
+		stub_set_fs_base(ch->rep.fs_base);
+	return stub_gs_ours(ch) ? 0 : trap(ch, FAST_RETURN);
 }
 
 /* 0: the call is done; 1: the rest is the handler's; 2: to be made again. */
@@ -111,6 +129,8 @@ static uint32_t finish(struct channel *ch)
 	uint32_t flags = ch->result.flags;
 	int64_t ret = ch->result.ret;
 
+	if (flags & REPLY_BEGIN && !(flags & ~BEGIN_FLAGS))
+		return begin(ch);
 	if (flags & ~SIMPLE_FLAGS)
 		return trap(ch, FAST_REPLY);
 	if (!stub_write_back(ch))
@@ -155,6 +175,7 @@ uint32_t stub_fast_call(struct channel *ch)
 		ch->req.type = PEV_CALL;
 		ch->req.flags = REQUEST_FAST;
 		stub_fill_windows(ch);
+		stub_save_inherited(ch, NULL);
 		stub_call_sentry(ch);
 		r = finish(ch);
 	} while (r == 2 && (wait.ready || !is_kicked(ch)));

@@ -266,6 +266,8 @@ static bool do_reply(struct channel *ch, struct abi_ucontext *uc)
 		lend(ch, uc);
 		return do_reply(ch, uc);
 	}
+	if (flags & REPLY_BEGIN)
+		stub_begin(ch, uc);
 	efault = !stub_write_back(ch);
 	if (!stub_do_memops(ch, uc))
 		return false;
@@ -423,6 +425,7 @@ static void trapped(struct channel *ch, struct abi_ucontext *uc)
 		bounce(ch, uc);
 	ch->req.type = PEV_CALL;
 	stub_fill_windows(ch);
+	stub_save_inherited(ch, uc);
 }
 
 static void fill_fault(struct channel *ch, int sig, const struct abi_siginfo *info,

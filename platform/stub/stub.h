@@ -124,6 +124,12 @@ bool stub_gs_ours(const struct channel *ch);
 /* orders.c: what a reply asks for. Results: 0 or negative errno. */
 int stub_memop(const struct channel *ch, const struct channel_memop *op, struct abi_ucontext *uc);
 
+/* inherit.c: the call in ch->req, if it makes a thread, brings what that inherits. uc: NULL on the
+ * fast path. */
+void stub_save_inherited(struct channel *ch, const struct abi_ucontext *uc);
+/* The reply is the first one of a new guest thread. */
+void stub_begin(struct channel *ch, struct abi_ucontext *uc);
+
 /* receive.c: count descriptors from the sentry (ptrace), -1 for those that did not come. */
 void stub_receive_fds(int *fds, uint32_t count);
 /* The same for the reply's operations, which name descriptors by their place in the message. */

@@ -68,7 +68,7 @@ static bool host_thread_time(struct task *t, uint64_t *ret_ns)
 	ok = sscanf(text, "%" SCNu64, &ns) == 1;
 	free(text);
 	if (ok)
-		*ret_ns = ns;
+		*ret_ns = ns - MIN(ns, platform_host_time_before(t->pt));
 	return ok;
 }
 

@@ -444,10 +444,16 @@ static void write_tid(struct task *t, uint64_t va, int32_t tid)
 		task_add_memop(t, &op);
 }
 
-static void write_parent_tid(struct task *t, const struct clone_params *p, int32_t tid)
+/* Before the child begins, which may look for it, or be over and have cleared it. */
+static void write_parent_tid(struct task *t, const struct clone_params *p, struct task *child)
 {
-	if (p->flags & ABI_CLONE_PARENT_SETTID)
-		write_tid(t, p->parent_tid, tid);
+	if (!(p->flags & ABI_CLONE_PARENT_SETTID))
+		return;
+	if (!platform_child_is_early(child->pt))
+		write_tid(t, p->parent_tid, child->tid);
+	else if (p->parent_tid < PLATFORM_GUEST_MAX)
+		platform_write(NULL, platform_thread_mm(t->pt), p->parent_tid, &child->tid,
+			       sizeof(child->tid));
 }
 
 int64_t task_clone(struct task *t, const struct clone_params *p)
@@ -485,7 +491,7 @@ int64_t task_clone(struct task *t, const struct clone_params *p)
 	patch_task_new(child);
 	if (!(p->flags & ABI_CLONE_THREAD))
 		itimer_cpu_limit(child->tg, child->tg->rlimits[ABI_RLIMIT_CPU].cur);
-	write_parent_tid(t, p, tid);
+	write_parent_tid(t, p, child);
 	t->clone_tid = tid;
 	if (!atomic_load(&child->tg->lent)) {
 		t->reply.order = PORD_CLONE;

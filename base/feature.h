@@ -62,6 +62,8 @@ enum feature_kind {
 	X(ANSWERS, "answers", FEATURE_SPEED, "", "speed: getpid and its like ask the sentry")      \
 	X(OWN_STATE, "own-state", FEATURE_SPEED, "",                                               \
 	  "speed: masks of signals and returns from their handlers ask the sentry")                \
+	X(LEASES, "leases", FEATURE_SPEED, "",                                                     \
+	  "speed: each read and fstat of a file that is read all the time asks the sentry")        \
 	X(HOST_FUTEX, "host-futex", FEATURE_SPEED, "",                                             \
 	  "speed: the sentry keeps the queues of private futexes")                                 \
 	X(FILE_MAPS, "file-maps", FEATURE_SPEED, "", "speed: each read of a file is a host call")  \

@@ -64,6 +64,12 @@ PLAIN(platform_own_set);
 PLAIN(platform_own_get);
 PLAIN(platform_own_ask);
 PLAIN(platform_own_ask_memory);
+PLAIN(platform_lease_set);
+PLAIN(platform_lease_set_pos);
+PLAIN(platform_lease_allow);
+PLAIN(platform_lease_revoke);
+PLAIN(platform_lease_allowed);
+PLAIN(platform_lease_pos);
 PLAIN(platform_kick);
 PLAIN(platform_kill);
 PLAIN(platform_kill_soon);
@@ -314,7 +320,9 @@ static bool flags_ok(const struct memop *op)
 {
 	uint32_t allowed = 0;
 
-	if (op->type == MEMOP_MMAP_ANON || op->type == MEMOP_MMAP_FD)
+	if (op->flags & MEMOP_LEASE)
+		allowed = MEMOP_LEASE | (op->type == MEMOP_MMAP_FD ? MEMOP_SHARED : 0);
+	else if (op->type == MEMOP_MMAP_ANON || op->type == MEMOP_MMAP_FD)
 		allowed = MEMOP_SHARED | MEMOP_NORESERVE | MEMOP_POPULATE;
 	else if (op->type == MEMOP_MREMAP)
 		allowed = MEMOP_DONTUNMAP;
@@ -323,10 +331,19 @@ static bool flags_ok(const struct memop *op)
 	return !(op->flags & ~allowed);
 }
 
+static bool lease_op_ok(const struct memop *op)
+{
+	return (op->type == MEMOP_MMAP_FD ? op->fd >= 0 && op->prot == PROT_READ
+					  : op->type == MEMOP_MUNMAP) &&
+	       op->addr < PLATFORM_LEASES && op->size && op->size <= PLATFORM_LEASE_SIZE;
+}
+
 static bool memop_ok(const struct memop *op, uint32_t index)
 {
 	if (!flags_ok(op))
 		return false;
+	if (op->flags & MEMOP_LEASE)
+		return lease_op_ok(op);
 	switch (op->type) {
 	case MEMOP_MMAP_FD:
 		if (op->fd < 0 || (op->offset & PAGE_MASK))
@@ -667,6 +684,50 @@ struct platform_mm *platform_thread_mm(struct platform_thread *t)
 {
 	known("platform_thread_mm", t);
 	return plain_platform_thread_mm(t);
+}
+
+static void known_lease(const char *op, const struct platform_thread *t, uint32_t index,
+			uint32_t what)
+{
+	known(op, t);
+	if (index >= PLATFORM_LEASES || (what & ~(PLATFORM_LEASE_READ | PLATFORM_LEASE_STAT)))
+		broken(op, "no such lease: %u, %x", index, what);
+}
+
+void platform_lease_set(struct platform_thread *t, uint32_t index, const struct platform_lease *l)
+{
+	known_lease("platform_lease_set", t, index, 0);
+	plain_platform_lease_set(t, index, l);
+}
+
+void platform_lease_set_pos(struct platform_thread *t, uint32_t index, bool has_pos, int64_t pos)
+{
+	known_lease("platform_lease_set_pos", t, index, 0);
+	plain_platform_lease_set_pos(t, index, has_pos, pos);
+}
+
+int64_t platform_lease_pos(struct platform_thread *t, uint32_t index)
+{
+	known_lease("platform_lease_pos", t, index, 0);
+	return plain_platform_lease_pos(t, index);
+}
+
+void platform_lease_allow(struct platform_thread *t, uint32_t index, uint32_t what)
+{
+	known_lease("platform_lease_allow", t, index, what);
+	plain_platform_lease_allow(t, index, what);
+}
+
+void platform_lease_revoke(struct platform_thread *t, uint32_t index, uint32_t what)
+{
+	known_lease("platform_lease_revoke", t, index, what);
+	plain_platform_lease_revoke(t, index, what);
+}
+
+uint32_t platform_lease_allowed(struct platform_thread *t, uint32_t index)
+{
+	known_lease("platform_lease_allowed", t, index, 0);
+	return plain_platform_lease_allowed(t, index);
 }
 
 void platform_answers_set(struct platform_thread *t, const uint64_t *values, uint32_t valid)

@@ -164,10 +164,11 @@ struct platform_thread {
 	bool slot_fresh;	  /* [I] its slot has no stack yet */
 	bool channel_sent;	  /* [t] of a new process: it has been answered */
 	bool slot_kept;		  /* [p] its lender has the slot, when it is dead */
-	bool begun;   /* [t] of one that was lent a host thread: it had its first reply */
-	bool over;    /* [t], written with [p] too: it is to end when it is next heard of */
-	bool copying; /* [t] while STOPPED: notify/copy.c uses it, replies must wait */
-	bool to_lend; /* [t] notify/copy.c takes it as soon as it stops */
+	bool begun;	 /* [t] of one that was lent a host thread: it had its first reply */
+	bool over;	 /* [t], written with [p] too: it is to end when it is next heard of */
+	bool copying;	 /* [t] while STOPPED: notify/copy.c uses it, replies must wait */
+	bool had_leases; /* [o] since the program began */
+	bool to_lend;	 /* [t] notify/copy.c takes it as soon as it stops */
 	struct ordered ordered;	   /* [t] */
 	struct lost_reply *lost;   /* [t] a reply that could not be handed over */
 	bool watched;		   /* [L] notify/poll.c: its channel is polled */

@@ -25,6 +25,12 @@
 #define platform_own_get	plain_platform_own_get
 #define platform_own_ask	plain_platform_own_ask
 #define platform_own_ask_memory plain_platform_own_ask_memory
+#define platform_lease_set	plain_platform_lease_set
+#define platform_lease_set_pos	plain_platform_lease_set_pos
+#define platform_lease_allow	plain_platform_lease_allow
+#define platform_lease_revoke	plain_platform_lease_revoke
+#define platform_lease_allowed	plain_platform_lease_allowed
+#define platform_lease_pos	plain_platform_lease_pos
 #define platform_kick		plain_platform_kick
 #define platform_kill		plain_platform_kill
 #define platform_kill_soon	plain_platform_kill_soon

@@ -629,6 +629,7 @@ static int prepare_sharing(struct platform_thread *parent, enum platform_clone k
 		t = new_sharing(parent, kind, cookie, slot, fresh);
 	for (uint32_t i = 0; i < CHANNEL_ANSWERS_COUNT; i++)
 		atomic_store(&t->ch->answers[i], 0);
+	atomic_store(&t->ch->own.leased, 0);
 	*ret_child = t;
 	return 0;
 }

@@ -56,10 +56,11 @@
 #include "platform/plain.h"
 #endif
 
+struct abi_stat;
+struct copyplan;
 struct platform;
 struct platform_mm;
 struct platform_thread;
-struct copyplan;
 
 /* Guest addresses lie in [PLATFORM_GUEST_MIN, PLATFORM_GUEST_MAX); the stub lives above. */
 #define PLATFORM_GUEST_MIN 0x10000ull
@@ -148,6 +149,9 @@ enum memop_type {
 #define MEMOP_POPULATE	0x4u
 #define MEMOP_DONTUNMAP 0x8u  /* mremap */
 #define MEMOP_MAY_FAIL	0x10u /* MEMOP_WRITE, MEMOP_ZERO: a fault there is nobody's concern */
+/* MEMOP_MMAP_FD, MEMOP_MUNMAP: of the content of lease number `addr`. Whether it worked is nobody's
+ * concern either. */
+#define MEMOP_LEASE 0x20u
 
 struct memop {
 	enum memop_type type;
@@ -255,6 +259,22 @@ struct platform_own {
 	 * the sentry's. */
 	uint64_t altstack_sp, altstack_size;
 	int32_t altstack_flags; /* without SS_ONSTACK */
+};
+
+/*
+ * A lease: a file of which the thread may read content and attributes by itself, without a call of
+ * the sentry, until that is taken back (stub/lease.c). What each of them allows:
+ */
+#define PLATFORM_LEASE_READ 0x001u /* read, pread64 and lseek below `size` */
+#define PLATFORM_LEASE_STAT 0x100u /* fstat */
+#define PLATFORM_LEASES	    8	   /* a thread */
+#define PLATFORM_LEASE_SIZE (64ull << 20)
+struct platform_lease {
+	int32_t fd;    /* as the guest calls it */
+	bool has_pos;  /* the thread keeps the file's position */
+	int64_t pos;   /* if has_pos */
+	uint64_t size; /* of the file; the first PLATFORM_LEASE_SIZE of it are mapped */
+	const struct abi_stat *stat; /* as fstat gives it; borrowed */
 };
 
 struct platform_config {
@@ -450,6 +470,26 @@ void platform_own_ask(struct platform_thread *t, bool ask);
  * which the host otherwise takes from the thread itself. Any thread of the sentry.
  */
 void platform_own_ask_memory(struct platform_thread *t, bool ask);
+
+/*
+ * Whether threads can have leases; else the five below do nothing. They are for threads that have
+ * their memory to themselves: the mappings are the address space's, the rest is the thread's.
+ */
+bool platform_leases(const struct platform *p);
+/* For the owner of a STOPPED thread: what lease `index` is of. It allows nothing by this alone. */
+void platform_lease_set(struct platform_thread *t, uint32_t index, const struct platform_lease *l);
+/* For the owner of a STOPPED thread: from its reply on it allows `what` (PLATFORM_LEASE_*). */
+void platform_lease_allow(struct platform_thread *t, uint32_t index, uint32_t what);
+/*
+ * Takes that back. Any thread of the sentry. Whoever of the guest's calls begins after this has
+ * returned, or has not ended before it, comes to the sentry.
+ */
+void platform_lease_revoke(struct platform_thread *t, uint32_t index, uint32_t what);
+/* Any thread of the sentry, the guest's word: what the lease still allows, and its position. */
+uint32_t platform_lease_allowed(struct platform_thread *t, uint32_t index);
+int64_t platform_lease_pos(struct platform_thread *t, uint32_t index);
+/* For the owner of a STOPPED thread. */
+void platform_lease_set_pos(struct platform_thread *t, uint32_t index, bool has_pos, int64_t pos);
 
 /*
  * Asks a thread to stop with PEV_KICKED soon. A kick is never lost: given to a STOPPED thread, or

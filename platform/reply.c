@@ -75,6 +75,11 @@ static void scrub_channel(struct platform_thread *t)
 	if (t->inherit_seen)
 		memset(&ch->inherit, 0, t->p->inherit_size);
 	t->inherit_seen = false;
+	if (t->had_leases) {
+		atomic_store(&ch->own.leased, 0);
+		memset(ch->lease_fd, 0, sizeof(ch->lease_fd));
+		memset(ch->leases, 0, sizeof(ch->leases));
+	}
 	t->window_high = 0;
 	t->window_count = 0;
 	t->small_of = NULL;
@@ -94,13 +99,15 @@ static uint32_t encode_memop(struct platform_thread *t, const struct memop *op, 
 	    .offset_or_new_addr = op->type == MEMOP_MREMAP ? op->new_addr : op->offset,
 	    .new_size = op->new_size,
 	};
+	if (op->flags & MEMOP_LEASE)
+		to->addr = STUB_LEASES + op->addr * PLATFORM_LEASE_SIZE;
 	return op->type == MEMOP_WRITE ? encode_data(t, op, end, to) : end;
 }
 
 bool memops_can_fail(const struct platform_reply *r)
 {
 	for (uint32_t i = 0; i < r->memop_count; i++)
-		if (!(r->memops[i].flags & MEMOP_MAY_FAIL))
+		if (!(r->memops[i].flags & (MEMOP_MAY_FAIL | MEMOP_LEASE)))
 			return true;
 	return false;
 }

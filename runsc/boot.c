@@ -111,8 +111,8 @@ static void make_platform(struct boot *b)
 	b->callbacks.broken = platform_broken;
 	b->callbacks.broken_cookie = b;
 	if (b->args->options->strace) /* which shows calls that the sentry sees */
-		config.without |=
-		    FEATURE_BIT(ANSWERS) | FEATURE_BIT(HOST_FUTEX) | FEATURE_BIT(OWN_STATE);
+		config.without |= FEATURE_BIT(ANSWERS) | FEATURE_BIT(HOST_FUTEX) |
+				  FEATURE_BIT(OWN_STATE) | FEATURE_BIT(LEASES);
 	err = platform_new(&config, &b->platform, &why);
 	if (err)
 		boot_fail(b, SANDBOX_ERROR_OTHER, err, "starting platform %s: %s", name,
@@ -172,6 +172,7 @@ static void make_kernel(struct boot *b)
 	b->kernel->platform = b->platform;
 	b->kernel->host_futex = platform_host_futex(b->platform);
 	b->kernel->own_state = platform_own_state(b->platform);
+	b->kernel->leases = platform_leases(b->platform);
 	b->kernel->limits = limits_of(&b->spec->resources);
 	fs_register_builtin(b->kernel);
 	set_sysctls(b);

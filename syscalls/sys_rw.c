@@ -105,6 +105,7 @@ static int64_t read_one(struct task *t, const struct sysargs *a, int64_t *pos)
 		return -EBADF;
 	uio_init_user(&u, t, uaddr(a->arg[1]), a->arg[2]);
 	ret = file_read_wait(t, io.file, &u, pos, false);
+	lease_note(t, abi_int(a->arg[0]), io.file);
 	fd_return(&io);
 	return ret;
 }
@@ -257,6 +258,7 @@ int64_t sys_lseek(struct task *t, const struct sysargs *a)
 	ret = (uint32_t)a->arg[2] > ABI_SEEK_HOLE
 		  ? -EINVAL
 		  : vfs_seek(f, (int64_t)a->arg[1], abi_int(a->arg[2]));
+	lease_note(t, abi_int(a->arg[0]), f);
 	fd_return(&io);
 	return ret;
 }

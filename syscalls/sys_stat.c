@@ -58,6 +58,16 @@ static int64_t put_stat(struct task *t, const struct path *p, uint64_t va)
 	return err ? err : copy_to_user(t, uaddr(va), &st, sizeof(st));
 }
 
+/* fstat by another name. */
+static void note_fstat(struct task *t, int fd)
+{
+	struct fd_io io = fd_borrow_io(t, fd);
+
+	if (io.file)
+		lease_note(t, fd, io.file);
+	fd_return(&io);
+}
+
 static int64_t do_stat(struct task *t, int dfd, uint64_t name, uint64_t va, uint32_t flags)
 {
 	uint32_t lookup = flags & ABI_AT_SYMLINK_NOFOLLOW ? 0 : LOOKUP_FOLLOW;
@@ -67,6 +77,8 @@ static int64_t do_stat(struct task *t, int dfd, uint64_t name, uint64_t va, uint
 
 	if (!err)
 		err = vfs_stat_name(t, dfd, path, lookup, &st);
+	if (!err && flags == ABI_AT_EMPTY_PATH && !path[0])
+		note_fstat(t, dfd);
 	return err ? err : copy_to_user(t, uaddr(va), &st, sizeof(st));
 }
 
@@ -97,6 +109,7 @@ int64_t sys_fstat(struct task *t, const struct sysargs *a)
 	if (!io.file)
 		return -EBADF;
 	ret = put_stat(t, &io.file->path, a->arg[1]);
+	lease_note(t, abi_int(a->arg[0]), io.file);
 	fd_return(&io);
 	return ret;
 }

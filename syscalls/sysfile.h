@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "abi/fcntl.h"
+#include "sentry/kernel/lease.h"
 #include "sentry/kernel/task.h"
 #include "sentry/kernel/task_block.h"
 #include "sentry/mm/usermem.h"

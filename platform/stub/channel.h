@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "abi/stat.h"
 #include "platform/copyplan.h"
 #include "platform/platform.h"
 #include "platform/stub/layout.h"
@@ -43,7 +44,7 @@ enum channel_state {
 #define CHANNEL_WINDOWS	     16
 #define CHANNEL_WINDOW_SIZE  0x10000
 #define CHANNEL_INHERIT_SIZE 0x3000
-#define CHANNEL_STRIDE	     (CHANNEL_WINDOW_SIZE + 0x1000 + CHANNEL_INHERIT_SIZE)
+#define CHANNEL_STRIDE	     (CHANNEL_WINDOW_SIZE + 0x2000 + CHANNEL_INHERIT_SIZE)
 
 /* A copy of guest memory [va, va + size) at `offset` of the window area. */
 struct channel_window {
@@ -195,6 +196,9 @@ struct channel_own {
 	int32_t altstack_flags;
 	_Atomic uint32_t ask;
 	_Atomic uint32_t ask_memory;
+	/* Leases that hold: LEASE_BITS(). Cleared by the sentry at any time, set only while the
+	 * thread is stopped (lease.c). */
+	_Atomic uint32_t leased;
 };
 
 /* What a new thread has of its creator, besides the registers (stub/inherit.c). */
@@ -203,6 +207,18 @@ struct channel_inherit {
 	uint64_t spare[6];
 	uint8_t fp[CHANNEL_INHERIT_SIZE - 64]; /* as XSAVE writes it; fp_size of it are used */
 };
+
+/* A file whose content the stub has mapped (platform_lease_set). */
+struct channel_lease {
+	_Atomic int64_t pos; /* the thread's own, if has_pos */
+	uint64_t size;	     /* of the file */
+	uint32_t has_pos;
+	struct abi_stat stat __attribute__((aligned(8)));
+} __attribute__((aligned(64)));
+
+/* what: PLATFORM_LEASE_* */
+#define LEASE_BITS(what, index) ((what) << (index))
+_Static_assert(PLATFORM_LEASE_READ << (PLATFORM_LEASES - 1) < PLATFORM_LEASE_STAT, "own bits each");
 
 struct channel {
 	/* One cache line: written by turns. */
@@ -228,6 +244,9 @@ struct channel {
 	uint8_t window[CHANNEL_WINDOW_SIZE] __attribute__((aligned(64)));
 	uint8_t tail[CHANNEL_TAIL_SIZE];
 	struct channel_inherit inherit __attribute__((aligned(4096)));
+	/* A page that is there only once there was a lease. */
+	int32_t lease_fd[PLATFORM_LEASES] __attribute__((aligned(4096)));
+	struct channel_lease leases[PLATFORM_LEASES];
 } __attribute__((aligned(4096)));
 _Static_assert(offsetof(struct channel, tid_word) == 64, "one line");
 _Static_assert(sizeof(struct channel) == CHANNEL_STRIDE, "a channel fills its stride");
@@ -242,6 +261,8 @@ _Static_assert(offsetof(struct channel, fast.kicked) == CHANNEL_KICKED, "layout.
 _Static_assert(offsetof(struct channel, fast.by_gs) == CHANNEL_BY_GS, "layout.h");
 _Static_assert(offsetof(struct channel, answers) == CHANNEL_ANSWERS, "layout.h");
 _Static_assert(offsetof(struct channel, req.regs) == CHANNEL_REGS, "layout.h");
+_Static_assert(STUB_STACKS + (uint64_t)STUB_SLOTS * STUB_STACK_STRIDE <= STUB_LEASES, "fits");
+_Static_assert(STUB_LEASES + PLATFORM_LEASES * PLATFORM_LEASE_SIZE <= STUB_CHANNELS, "fits");
 _Static_assert(STUB_CHANNELS >> 32 == STUB_CHANNELS_HI, "fast.S");
 _Static_assert((STUB_CHANNELS + (uint64_t)STUB_SLOTS * CHANNEL_STRIDE - 1) >> 32 ==
 		   STUB_CHANNELS_HI,

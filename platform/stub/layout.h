@@ -6,6 +6,7 @@
  *	STUB_BOOT	struct stub_boot: written by the sentry into the ELF image, read-only
  *	STUB_VDSO	the host's vDSO, until MEMOP_VDSO moves it to where the guest is to see it
  *	STUB_STACKS	one stride a slot: the lower half unmapped (guard), the upper half the stack
+ *	STUB_LEASES	one stride (PLATFORM_LEASE_SIZE) a lease: files that are read all the time
  *	STUB_CHANNELS	one stride a slot: struct channel. A single mapping of the address space's
  *			channel file covers all slots, so a thread needs no mapping of its own and
  *			a fork's child just one; pages exist only once touched.
@@ -38,6 +39,7 @@
 #define STUB_STACKS	  0x7ffe10000000
 #define STUB_STACK_STRIDE 0x10000
 #define STUB_STACK_SIZE	  0x8000
+#define STUB_LEASES	  0x7ffe90000000
 #define STUB_CHANNELS	  0x7fff00000000 /* all share the upper half: fast.S looks at that */
 #define STUB_CHANNELS_HI  0x7fff
 #define STUB_REGION_END	  0x7ffffffff000

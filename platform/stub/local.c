@@ -278,7 +278,7 @@ bool stub_local_call(struct channel *ch, struct platform_regs *r)
 {
 	if (stub_boot.own_state && own_call(ch, r))
 		return true;
-	if (answer(ch, r))
+	if (answer(ch, r) || stub_lease_call(ch, r))
 		return true;
 	switch (r->rax) {
 	case SYS_arch_prctl:

@@ -29,6 +29,9 @@ static long mmap_fd(const struct channel_memop *op)
 
 	if (!(op->flags & CHANNEL_MEMOP_KEEP_FD))
 		stub_syscall(SYS_close, fd);
+	/* A child would keep the file for as long as it lives. */
+	if (op->flags & MEMOP_LEASE)
+		stub_syscall(SYS_madvise, op->addr, op->size, MADV_DONTFORK_);
 	return r;
 }
 
@@ -165,7 +168,8 @@ int stub_memop(const struct channel *ch, const struct channel_memop *op, struct 
 	default:
 		r = -EINVAL_;
 	}
-	return r < 0 && r > -4096 ? (int)r : 0;
+	/* Who finds nothing mapped for a lease faults, and asks the sentry (lease.c). */
+	return r < 0 && r > -4096 && !(op->flags & MEMOP_LEASE) ? (int)r : 0;
 }
 
 /*

@@ -93,6 +93,8 @@ void stub_fill_windows(struct channel *ch);
 
 /* local.c: calls that need no sentry. True: served, r->rax is the result. */
 bool stub_local_call(struct channel *ch, struct platform_regs *r);
+/* lease.c: the same, of files that the sentry has given leases for. */
+bool stub_lease_call(struct channel *ch, struct platform_regs *r);
 /* Whether the call in r may be served by stub_local_sigreturn. */
 bool stub_is_sigreturn(const struct channel *ch, const struct platform_regs *r);
 /* True: uc is what the frame of the handler holds. False: it is the sentry's to serve. */

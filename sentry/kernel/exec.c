@@ -59,6 +59,7 @@
 #include "sentry/kernel/exec_internal.h"
 #include "sentry/kernel/fork.h"
 #include "sentry/kernel/kernel.h"
+#include "sentry/kernel/lease.h"
 #include "sentry/kernel/posix_timer.h"
 #include "sentry/kernel/signal.h"
 #include "sentry/kernel/task.h"
@@ -238,6 +239,7 @@ static void take_memory(struct task *t, struct exec_state *e)
 {
 	struct mm *old = t->mm;
 
+	leases_forget(t);
 	mutex_lock(&t->kernel->tasks_lock);
 	t->mm = mm_get(e->image.mm);
 	mutex_unlock(&t->kernel->tasks_lock);
@@ -449,6 +451,7 @@ static int64_t leave_old_program(struct task *t)
 		return SYS_BLOCKED;
 	if (shared_since(t, &e->image))
 		return fail(t, -EAGAIN, !was_alone);
+	leases_end(t);
 	become_leader(t);
 	task_wait_clear(t);
 	if (was_alone && may_stay(t, e))

@@ -37,6 +37,7 @@
 #include "sentry/kernel/futex.h"
 #include "sentry/kernel/itimer.h"
 #include "sentry/kernel/kernel.h"
+#include "sentry/kernel/lease.h"
 #include "sentry/kernel/pgrp.h"
 #include "sentry/kernel/posix_timer.h"
 #include "sentry/kernel/process.h"
@@ -304,6 +305,7 @@ void task_exit(struct task *t)
 	struct list dead;
 
 	list_init(&dead);
+	leases_forget(t);
 	clone_abandon(t);
 	settle_status(t);
 	if (k->trace && k->trace->gone)

@@ -39,6 +39,7 @@
 #include "sentry/kernel/itimer.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/kernel_internal.h"
+#include "sentry/kernel/lease.h"
 #include "sentry/kernel/pgrp.h"
 #include "sentry/kernel/process.h"
 #include "sentry/kernel/signal.h"
@@ -187,6 +188,9 @@ static void copy_resources(struct task *child, struct task *t, uint64_t flags)
 	if (!(flags & ABI_CLONE_VM))
 		child->forked_from = mm_get(t->mm);
 	mm_user_added(child->mm);
+	if (flags & ABI_CLONE_FILES)
+		leases_end(
+		    t); /* who shares the table may run, and close, before we are replied to */
 	child->files = flags & ABI_CLONE_FILES ? files_get(t->files) : files_dup(t->files);
 	child->fs = flags & ABI_CLONE_FS ? fs_context_get(t->fs) : fs_context_dup(t->fs);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sentry/kernel/kernel.h"
+#include "sentry/kernel/lease.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -65,6 +66,7 @@ struct kernel *kernel_new(const struct kernel_config *config)
 		panic("eventfd: %s", strerror(errno));
 	mutex_init(&k->tasks_lock, RANK_TASKS);
 	mutex_init(&k->uts_lock, RANK_LEAF);
+	leases_init(k);
 	set_name(k->hostname, sizeof(k->hostname), config->hostname);
 	set_name(k->domainname, sizeof(k->domainname), config->domainname);
 	k->boot_realtime_ns = time_realtime_ns();

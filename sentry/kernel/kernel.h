@@ -54,6 +54,8 @@ struct kernel {
 	bool strace, strict;		   /* [I] */
 	bool host_futex;		   /* [I] platform_host_futex */
 	bool own_state;			   /* [I] platform_own_state */
+	bool leases;			   /* [I] lease.h */
+	struct mutex lease_locks[16];	   /* lease.c: RANK_LEAF, by inode */
 	atomic_bool memory_locked;	   /* somebody has used mlock or its like */
 	const struct syscall_trace *trace; /* [I] NULL: off */
 

@@ -27,6 +27,9 @@ struct strbuf;
 	X(file_reads_waited, "reads that passed the lead since data was not in the page cache")    \
 	X(file_copies, "copies from host file to host file in the host")                           \
 	X(file_writes, "writes of host files")                                                     \
+	X(leases, "files whose reads and fstats a thread began to answer by itself")               \
+	X(lease_renewals, "of these: allowed again, after a change")                               \
+	X(lease_revokes, "changes of files that took that back")                                   \
 	X(patch_files, "files whose text was analysed for call sites")                             \
 	X(patch_maps, "mappings of text that were patched from the beginning")                     \
 	X(patch_exchanges, "mappings of text that were patched while they ran")                    \

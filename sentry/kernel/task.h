@@ -64,6 +64,7 @@ struct kernel;
 struct mm;
 struct session;
 struct task;
+struct task_leases;
 struct tty;
 
 struct sysargs {
@@ -211,6 +212,10 @@ struct task {
 	struct platform_own own_told;	/* [t] as it was last told, or asked */
 	struct platform_thread *own_pt; /* [s] who was told; the task itself may read it */
 	atomic_bool own_asked;		/* [s]; read by the task itself freely */
+
+	/* Files that the thread reads by itself: sentry/kernel/lease.h */
+	struct task_leases *leases; /* [t] owned; NULL: never had one */
+	int32_t lease_wanted;	    /* [t] of this descriptor, plus 1; 0: none */
 
 	/* Futexes and exit */
 	uint64_t clear_child_tid;    /* [t] guest address or 0 */

@@ -54,6 +54,7 @@
 #include "sentry/kernel/exec.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/kernel_internal.h"
+#include "sentry/kernel/lease.h"
 #include "sentry/kernel/lockorder.h"
 #include "sentry/kernel/own.h"
 #include "sentry/kernel/process.h"
@@ -351,6 +352,8 @@ static bool send_reply(struct task *t)
 	bool more = t->reply.frame && atomic_load(&t->sigpending);
 
 	own_publish(t);
+	if (unlikely(t->leases))
+		leases_publish_slow(t);
 	if (unlikely(!replier))
 		take_replier(t->kernel->workers);
 	atomic_store_explicit(&replier->replying, pt, memory_order_relaxed);
@@ -428,6 +431,8 @@ static bool return_to_guest(struct task *t, int64_t ret)
 			call_finished(t, ret);
 		t->await = AWAIT_REPLY;
 		patch_before_reply(t);
+		if (unlikely(t->leases || t->lease_wanted))
+			leases_before_reply_slow(t);
 		if (!t->reply.report)
 			mm_ops_end(t);
 		if (send_reply(t))
@@ -571,8 +576,11 @@ static void handle_event(struct task *t)
 
 	reply_reset(t);
 	/* Who starts has done nothing yet; and exec may be about to write down who that is. */
-	if (t->event.type != PEV_STARTED)
+	if (t->event.type != PEV_STARTED) {
 		own_arrived(t);
+		if (unlikely(t->leases))
+			leases_arrived_slow(t);
+	}
 	if (unlikely(t->exec))
 		exec_settle(t);
 	if (t->event.type != PEV_REPORT)

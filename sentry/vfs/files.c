@@ -11,6 +11,7 @@
 #include "abi/resource.h"
 #include "base/idmap.h"
 #include "base/mem.h"
+#include "sentry/kernel/lease.h"
 #include "sentry/kernel/task.h"
 #include "sentry/vfs/locks.h"
 #include "sentry/vfs/vfs_internal.h"
@@ -65,11 +66,21 @@ struct files *files_get(struct files *fs)
 	return fs;
 }
 
-/* What close(2) does beside freeing the descriptor; t may be NULL. Takes the reference. */
+bool files_unshared(struct files *fs)
+{
+	return refcount_read(&fs->ref) == 1;
+}
+
+/*
+ * What close(2) does beside freeing the descriptor; t is the task in whose handler this is, NULL if
+ * it has no leases. Takes the reference.
+ */
 static int close_file(struct task *t, const struct files *fs, struct file *f)
 {
 	int err = 0;
 
+	if (t && t->leases)
+		lease_closed_slow(t, f);
 	if (!(f->flags & ABI_O_PATH)) {
 		if (f->ops->flush)
 			err = f->ops->flush(f, t);

@@ -14,6 +14,8 @@ struct fs_context;
 struct files *files_new(void);
 struct files *files_dup(struct files *old); /* fork: same files, same flags */
 struct files *files_get(struct files *f);
+/* For who is in a handler of a task whose table it is: whether only that task has it. */
+bool files_unshared(struct files *f);
 void files_put(struct files *f); /* the last one closes all */
 void files_close_on_exec(struct task *t);
 /* The task gets a table of its own if it shares one (unshare(2), close_range(2), exec). */

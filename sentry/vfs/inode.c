@@ -88,6 +88,7 @@ struct inode *inode_new(struct super_block *sb, const struct inode_ops *ops, uin
 	mutex_init(&i->lock, RANK_INODE);
 	list_init(&i->locks);
 	list_init(&i->aliases);
+	list_init(&i->leases);
 	waitqueue_init(&i->locks_wq);
 	i->atime = i->mtime = i->ctime = i->btime = vfs_now();
 	object_count(OBJ_INODE, 1);
@@ -120,6 +121,7 @@ void inode_put(struct inode *i)
 	if (i->ops->evict)
 		i->ops->evict(i);
 	check(list_empty(&i->locks) && list_empty(&i->aliases) && !i->fifo);
+	check(list_empty(&i->leases));
 	waitqueue_destroy(&i->locks_wq);
 	mutex_destroy(&i->lock);
 	free(i);

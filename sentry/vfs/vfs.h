@@ -150,6 +150,8 @@ struct inode {
 	struct list locks;	   /* [i] flock and POSIX locks (vfs/locks.c) */
 	struct waitqueue locks_wq; /* woken when a lock is released */
 	struct list aliases;	   /* [d] its dentries */
+	struct list leases;	   /* lease lock (kernel/lease.c) */
+	atomic_uint leased;	   /* [a] those that hold, or are about to */
 };
 
 struct file_ops {
@@ -174,6 +176,12 @@ struct file_ops {
 	/* A host descriptor for MEMOP_MMAP_FD, borrowed for as long as f lives; prot and flags for
 	 * rights. -ENODEV default. */
 	int (*mmap_fd)(struct file *f, uint32_t prot, uint32_t flags);
+	/*
+	 * A regular file whose size and attributes change by the sentry's own calls only, each of
+	 * which says lease_revoke: a host descriptor of its content, for reading alone, borrowed for
+	 * as long as f lives, and what may be told (LEASE_*). Negative errno: not now. Absent: never.
+	 */
+	int (*lease)(struct file *f, uint32_t *ret_what);
 	int (*fsync)(struct file *f, bool data_only);
 	int (*fallocate)(struct file *f, int mode, int64_t offset, int64_t size);
 	/* ABI_POSIX_FADV_WILLNEED or DONTNEED on a range; size 0: to the end. A hint. */
@@ -197,6 +205,7 @@ struct file {
 	const struct cred *cred; /* [I] opener's */
 	void *private;		 /* [I] of ops */
 	int32_t owner;		 /* [f] F_SETOWN */
+	int32_t heat;		 /* [a] calls that a lease would have answered (kernel/lease.c) */
 	struct list epitems;	 /* epoll registrations, under a lock of vfs/epoll.c */
 	/* The task that opens, borrowed, only while inode_ops.open runs; NULL then: the kernel. */
 	struct task *opener;

@@ -49,6 +49,7 @@ static struct abi_timespec time_from(const struct timespec *t)
  */
 static int apply_fstat_locked(struct inode *i, int fd)
 {
+	uint64_t size = i->size;
 	struct stat st;
 
 	if (fstat(fd, &st))
@@ -60,6 +61,7 @@ static int apply_fstat_locked(struct inode *i, int fd)
 	i->atime = time_from(&st.st_atim);
 	i->mtime = time_from(&st.st_mtim);
 	gofer_set_ctime(i, time_from(&st.st_ctim));
+	lease_revoke(i, LEASE_STAT | (size == i->size ? 0 : LEASE_READ));
 	return 0;
 }
 
@@ -162,6 +164,8 @@ static int set_size(struct inode *i, uint64_t size)
 
 	if (err)
 		return err;
+	/* Before, too: a thread that finds zeros behind the new end shall not believe the old one. */
+	lease_revoke(i, LEASE_READ);
 	if (ftruncate(hf->fd, (off_t)size))
 		err = -errno;
 	else
@@ -225,6 +229,7 @@ int gofer_setattr(struct inode *i, const struct iattr *a)
 	if (changes_nothing(i, a, valid)) {
 		gofer_inode(i)->ctime_least = vfs_now();
 		gofer_set_ctime(i, i->ctime);
+		lease_revoke(i, LEASE_STAT);
 		return 0;
 	}
 	err = call_setattr(gofer_inode(i), a, valid, &attr);

@@ -119,6 +119,7 @@ static void copied_up(struct gofer_inode *g)
 	g->readable = NULL;
 	mutex_unlock(&g->lock);
 	filemap_drop(g);
+	lease_revoke_slow(g->inode, LEASE_END);
 	host_file_put(readable);
 }
 
@@ -345,8 +346,10 @@ static void grow_to(struct inode *i, uint64_t size)
 	uint64_t old = __atomic_load_n(&i->size, __ATOMIC_RELAXED);
 
 	while (old < size && !__atomic_compare_exchange_n(&i->size, &old, size, true,
-							  __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+							  __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
 		;
+	if (old < size)
+		lease_revoke(i, LEASE_READ);
 }
 
 static ssize_t write_at(struct file *f, struct uio *from, int64_t *pos)
@@ -512,7 +515,29 @@ static int file_mmap_fd(struct file *f, uint32_t prot, uint32_t flags)
 		return shared && (prot & ABI_PROT_WRITE) ? -EACCES : map_readonly(f);
 	if (!atomic_exchange(&gofer_file(f)->mapped_shared, true))
 		atomic_fetch_add(&g->mapped, 1);
+	lease_revoke(g->inode, LEASE_STAT);
 	return gofer_file(f)->hf->fd;
+}
+
+/*
+ * Of the descriptors that the inode keeps now: an older one may show a file of overlayfs as it was
+ * before it was copied up.
+ */
+static int file_lease(struct file *f, uint32_t *ret_what)
+{
+	struct gofer_inode *g = gofer_inode(f->inode);
+	int fd = file_readable(f) && may_map(g) ? map_readonly(f) : -EOPNOTSUPP;
+	bool kept;
+
+	if (fd < 0)
+		return fd;
+	mutex_lock(&g->lock);
+	kept = g->readable && g->readable->fd == fd;
+	mutex_unlock(&g->lock);
+	if (!kept)
+		return -EAGAIN;
+	*ret_what = LEASE_READ | (atomic_load(&g->mapped) ? 0 : LEASE_STAT);
+	return fd;
 }
 
 static int file_fsync(struct file *f, bool data_only)
@@ -581,6 +606,7 @@ static const struct file_ops file_ops = {
     .copy_from = file_copy_from,
     .seek = file_seek,
     .mmap_fd = file_mmap_fd,
+    .lease = file_lease,
     .fsync = file_fsync,
     .fallocate = file_fallocate,
     .advise = file_advise,

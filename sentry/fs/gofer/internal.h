@@ -32,6 +32,7 @@
 #include <stdatomic.h>
 
 #include "sentry/fs/gofer/client.h"
+#include "sentry/kernel/lease.h"
 #include "sentry/vfs/vfs.h"
 
 struct cred;
@@ -159,6 +160,7 @@ static inline void gofer_outdated(struct gofer_inode *g)
 {
 	gofer_changes(g);
 	atomic_store(&g->stale, true);
+	lease_revoke(g->inode, LEASE_STAT);
 }
 
 static inline uint32_t gofer_type(struct inode *i)

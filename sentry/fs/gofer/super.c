@@ -124,6 +124,8 @@ static struct abi_timespec time_of(const struct gofer_time *t)
 
 void gofer_apply_attr(struct inode *i, const struct gofer_attr *a)
 {
+	uint64_t size = i->size;
+
 	gofer_set_mode(i, a->mode);
 	i->uid = a->uid;
 	i->gid = a->gid;
@@ -135,6 +137,7 @@ void gofer_apply_attr(struct inode *i, const struct gofer_attr *a)
 	gofer_set_ctime(i, time_of(&a->ctime));
 	i->btime = time_of(&a->btime);
 	atomic_store(&gofer_inode(i)->fresh_at, time_monotonic_ns());
+	lease_revoke(i, LEASE_STAT | (size == a->size ? 0 : LEASE_READ));
 }
 
 static struct inode *make_inode(struct gofer_super *s, const struct gofer_node *node)

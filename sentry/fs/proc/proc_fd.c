@@ -11,6 +11,7 @@
 #include "base/strbuf.h"
 #include "sentry/fs/proc/proc_internal.h"
 #include "sentry/kernel/kernel.h"
+#include "sentry/kernel/lease.h"
 #include "sentry/kernel/task.h"
 #include "sentry/vfs/files.h"
 #include "sentry/vfs/mount.h"
@@ -138,7 +139,7 @@ static int show_fdinfo(const struct synth_node *n, struct strbuf *out)
 
 	if (!f)
 		return -ENOENT;
-	pos = __atomic_load_n(&f->pos, __ATOMIC_RELAXED);
+	pos = lease_file_pos(f);
 	strbuf_addf(out, "pos:\t%" PRId64 "\nflags:\t0%o\nmnt_id:\t%d\nino:\t%" PRIu64 "\n",
 		    f->ops->no_seek ? 0 : pos, f->flags, mount_id(f->path.mount), f->inode->ino);
 	if (f->ops->show_fdinfo)

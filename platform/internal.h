@@ -137,6 +137,8 @@ struct platform_thread {
 	struct platform_thread *lent_to; /* runs in our host thread; we wait */
 	struct platform_thread *lender;	 /* whose host thread we run in, while it lives */
 	struct channel
+	    *begins_from; /* [t] what our first reply is to bring our lender's host thread from */
+	struct channel
 	    *returns_from; /* [t] what the next reply is to bring our host thread back from */
 	struct channel *lend_channel; /* [p] of the slot that is kept for the next child, or NULL */
 	uint32_t lend_slot;	      /* [p] and its number */

@@ -150,7 +150,7 @@ static bool await_copied(struct platform_thread *t)
 /* Not lent, not about to be, and not about to come back (platform/lend.c). */
 static bool has_host_thread(const struct platform_thread *t)
 {
-	return !t->lent_to && !t->returns_from && !(t->lender && !t->begun);
+	return !t->lent_to && !t->returns_from && !t->begins_from;
 }
 
 static bool borrow(struct platform_thread *t)

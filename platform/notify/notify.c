@@ -219,13 +219,13 @@ static void redirect(struct channel *ch, uint32_t order)
 /* The thread that is replied to isn't the one whose bell it is: see lend.c. */
 static void change_hands_locked(struct platform_thread *t)
 {
-	struct channel *ch;
+	struct channel *ch = t->begins_from;
 
-	if (t->lender && !t->begun) {
-		ch = t->lender->ch;
+	if (ch) {
 		ch->rep.clone_slot = t->slot;
 		ch->rep.clone_flags = t->slot_fresh ? CLONE_ORDER_MAP_STACK : 0;
 		redirect(ch, CHANNEL_ORDER_LEND);
+		t->begins_from = NULL;
 	} else if (t->returns_from) {
 		redirect(t->returns_from, CHANNEL_ORDER_RETURN);
 		t->returns_from = NULL;

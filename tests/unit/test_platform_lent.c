@@ -64,8 +64,7 @@ static bool is_lent(const struct guest *g)
 /* Somebody kills it just now, and has looked whether it waits: it does. */
 static void kill_begins(struct guest *g, uint64_t nr)
 {
-	(void)nr;
-	if (!is_lent(g))
+	if (!nr || !is_lent(g))
 		return;
 	lent = g->number;
 	set_flag(g->pt, &g->pt->over, true);
@@ -93,8 +92,7 @@ static void replied_while_it_is_killed(void **state)
 /* The reply can't be handed over just now: see notify/copy.c. */
 static void hold_reply(struct guest *g, uint64_t nr)
 {
-	(void)nr;
-	if (!is_lent(g))
+	if (!nr || !is_lent(g))
 		return;
 	lent = g->number;
 	set_flag(g->pt, &g->pt->copying, true);
@@ -167,12 +165,38 @@ static void killed_while_its_clone_fails(void **state)
 	assert_int_equal(mini.result, 0);
 }
 
+static bool child_calls;
+
+/* The parent is killed when the child has not begun. */
+static void kill_lender(struct guest *g, uint64_t nr)
+{
+	if (!nr && is_lent(g))
+		platform_kill(g->pt->lender);
+	child_calls |= nr == G_NOP;
+}
+
+/* The host thread waits as the parent still: it must become the child's nevertheless. */
+static void parent_is_killed_before_it_begins(void **state)
+{
+	(void)state;
+	mini_spawn(&mini, P_VFORK_CALLS, G_NOP, 0);
+	mini.at_call = kill_lender;
+	for (int i = 0; i < 200 && !child_calls; i++)
+		mini_run_for(&mini, LONG_MS / 200);
+	mini.at_call = NULL;
+	assert_true(child_calls);
+	assert_int_equal(mini.alive, 1);
+	mini_run_and_kill(&mini, 1);
+	assert_int_equal(mini.host_kills, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(replied_while_it_is_killed, setup, teardown),
 	    cmocka_unit_test_setup_teardown(killed_before_its_clone_is_asked, setup, teardown),
 	    cmocka_unit_test_setup_teardown(killed_while_its_clone_fails, setup, teardown),
+	    cmocka_unit_test_setup_teardown(parent_is_killed_before_it_begins, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

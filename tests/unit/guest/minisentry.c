@@ -623,6 +623,8 @@ bool mini_step(struct mini *m)
 		return true;
 	}
 	if (ev.type == PEV_STARTED) {
+		if (m->at_call)
+			m->at_call(g, 0);
 		started(g);
 		return true;
 	}

@@ -50,7 +50,7 @@ struct mini {
 	atomic_uint interrupted_waits; /* waits in the host that kicks ended */
 	atomic_uint kicks;	       /* PEV_KICKED of all guests */
 	bool broken;
-	/* If set, called before a call is served. */
+	/* If set, called before a call is served, and with 0 before a thread begins. */
 	void (*at_call)(struct guest *g, uint64_t nr);
 	bool killing; /* its time is over: who is being killed can be found dead at any step */
 };

@@ -280,6 +280,7 @@ static void allow(struct lease *l, uint32_t what)
 	struct inode *i = l->file->inode;
 	struct mutex *lock = lock_of(i);
 	struct platform_lease pl = {.fd = l->fd};
+	uint32_t still = 0;
 	struct abi_stat st;
 	bool ok;
 
@@ -290,7 +291,8 @@ static void allow(struct lease *l, uint32_t what)
 		atomic_fetch_add(&i->leased, 1);
 	mutex_unlock(lock);
 	atomic_thread_fence(memory_order_seq_cst);
-	ok = !vfs_stat(&l->file->path, &st);
+	/* Asked again: a writable mapping may have come before anybody could see `coming`. */
+	ok = l->file->ops->lease(l->file, &still) >= 0 && !vfs_stat(&l->file->path, &st);
 	if (ok) {
 		pl.size = (uint64_t)st.size;
 		pl.stat = &st;
@@ -298,7 +300,7 @@ static void allow(struct lease *l, uint32_t what)
 	}
 	mutex_lock(lock);
 	l->told_pos = false; /* publish_pos comes */
-	what = ok ? l->coming : 0;
+	what = ok ? l->coming & still : 0;
 	disallow_locked(l, l->coming & ~what);
 	l->allowed = what;
 	l->coming = 0;
@@ -380,23 +382,24 @@ static void give(struct task *t, struct file *f, int fd)
 	allow(l, what);
 }
 
-/* Whether the thread has given up what it was allowed. */
-static bool was_given_up(struct lease *l)
+/* What it is allowed, and whether the thread has given some of that up. */
+static uint32_t allowed_now(struct lease *l, bool *ret_given_up)
 {
 	struct mutex *lock = lock_of(l->file->inode);
-	bool given_up;
+	uint32_t allowed;
 
 	mutex_lock(lock);
-	given_up = l->allowed & ~platform_lease_allowed(l->pt, l->index);
+	allowed = l->allowed;
+	*ret_given_up = allowed & ~platform_lease_allowed(l->pt, l->index);
 	mutex_unlock(lock);
-	return given_up;
+	return allowed;
 }
 
 /* It has one, whose permission was taken back, or given up by the thread. */
 static void renew(struct task *t, struct lease *l)
 {
-	bool given_up = was_given_up(l);
-	uint32_t what = 0;
+	bool given_up;
+	uint32_t allowed = allowed_now(l, &given_up), what = 0;
 
 	l->given_up += given_up;
 	if (l->dead || l->given_up > GIVEN_UP_MAX || l->file->ops->lease(l->file, &what) < 0) {
@@ -404,7 +407,7 @@ static void renew(struct task *t, struct lease *l)
 		end_one(t->leases, l);
 		return;
 	}
-	if (l->allowed == what && !given_up)
+	if (allowed == what && !given_up)
 		return;
 	stat_count(lease_renewals);
 	allow(l, what);

@@ -47,8 +47,9 @@ static inline void lease_note(struct task *t, int fd, struct file *f)
 void lease_revoke_slow(struct inode *i, uint32_t what);
 static inline void lease_revoke(struct inode *i, uint32_t what)
 {
-	/* Sequentially consistent: see lease.c. */
-	if (unlikely(atomic_load(&i->leased)))
+	/* The fields were stored before this is loaded: see lease.c. */
+	atomic_thread_fence(memory_order_seq_cst);
+	if (unlikely(atomic_load_explicit(&i->leased, memory_order_relaxed)))
 		lease_revoke_slow(i, what);
 }
 

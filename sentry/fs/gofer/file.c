@@ -340,7 +340,10 @@ static ssize_t file_read(struct file *f, struct uio *to, int64_t *pos)
 	return n ? (ssize_t)n + MAX(more, (ssize_t)0) : more;
 }
 
-/* The file is at least this large. */
+/*
+ * The file is at least this large. Behind gofer_outdated: another thread may just have asked the
+ * host, before the change, and write down the size that it heard; from then on nobody believes it.
+ */
 static void grow_to(struct inode *i, uint64_t size)
 {
 	uint64_t old = __atomic_load_n(&i->size, __ATOMIC_RELAXED);
@@ -361,8 +364,8 @@ static ssize_t write_at(struct file *f, struct uio *from, int64_t *pos)
 	stat_count(file_writes);
 	io_end(g->super, start);
 	if (n > 0) {
-		grow_to(f->inode, (uint64_t)*pos);
 		gofer_outdated(g);
+		grow_to(f->inode, (uint64_t)*pos);
 	}
 	return n;
 }
@@ -394,8 +397,8 @@ static ssize_t file_copy_from(struct file *out, struct file *in, int64_t *in_pos
 	stat_count(file_copies);
 	*in_pos += n;
 	*pos += n;
-	grow_to(out->inode, (uint64_t)*pos);
 	gofer_outdated(g);
+	grow_to(out->inode, (uint64_t)*pos);
 	return n;
 }
 
@@ -550,9 +553,9 @@ static int file_fallocate(struct file *f, int mode, int64_t offset, int64_t size
 	worker_going_long();
 	if (fallocate(gofer_file(f)->hf->fd, mode, offset, size))
 		return -errno;
+	gofer_outdated(gofer_inode(f->inode));
 	if (!(mode & ~FALLOC_FL_ZERO_RANGE))
 		grow_to(f->inode, (uint64_t)(offset + size));
-	gofer_outdated(gofer_inode(f->inode));
 	/* Content has moved, and the end with it: what is read from memory ends at inode.size. */
 	if (mode & (FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_INSERT_RANGE))
 		gofer_getattr(f->inode);

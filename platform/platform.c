@@ -717,8 +717,11 @@ static void exit_thread(struct platform_thread *t)
 	struct platform *p = t->p;
 
 	mutex_lock(&p->lock);
-	if (t->state != THREAD_DEAD)
+	if (t->state != THREAD_DEAD) {
 		thread_dies_locked(t, false);
+		if (t->process)
+			process_vm_moves_locked(t->process, t->tid);
+	}
 	mutex_unlock(&p->lock);
 	nudge(p);
 }

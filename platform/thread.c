@@ -182,7 +182,7 @@ static struct host_process *process_create_locked(struct platform *p, pid_t pid,
 	refcount_get(&mm->refs);
 	process->mm = mm;
 	mm->had_process = true;
-	process->pid = pid;
+	process->pid = process->vm_tid = pid;
 	list_init(&process->threads);
 	list_init(&process->stock);
 	list_init(&process->kill_link);
@@ -244,9 +244,23 @@ static struct host_process *process_of_child_locked(struct platform_thread *t, p
 	return t->creator;
 }
 
+void process_vm_moves_locked(struct host_process *process, pid_t gone)
+{
+	struct platform_mm *mm = process->mm;
+	struct platform_thread *there =
+	    list_first_or_null(&process->threads, struct platform_thread, process_link);
+
+	if (gone != process->vm_tid || !there)
+		return;
+	process->vm_tid = there->tid;
+	if (atomic_load(&mm->vm_pid) == gone)
+		atomic_store(&mm->vm_pid, there->tid);
+}
+
 void thread_bind_locked(struct platform_thread *t, pid_t tid)
 {
 	struct host_process *process = process_of_child_locked(t, tid);
+	bool alone;
 
 	if (t->ordered_by)
 		t->ordered_by->child_told = true;
@@ -256,8 +270,11 @@ void thread_bind_locked(struct platform_thread *t, pid_t tid)
 	t->process = process;
 	t->tid = tid;
 	list_del(&t->link);
+	alone = list_empty(&process->threads);
 	list_add_tail(&process->threads, &t->process_link);
 	idmap_set(&t->p->tids, (uint32_t)tid, t);
+	if (alone) /* who made it has exited meanwhile, or it is the first one */
+		process_vm_moves_locked(process, process->vm_tid);
 }
 
 void process_kill_locked(struct host_process *process)
@@ -370,7 +387,7 @@ void process_died_locked(struct platform *p, struct host_process *process)
 	atomic_store(&mm->vm_pid,
 		     list_empty(&mm->processes)
 			 ? 0
-			 : list_first(&mm->processes, struct host_process, mm_link)->pid);
+			 : list_first(&mm->processes, struct host_process, mm_link)->vm_tid);
 	process_put(process);
 }
 

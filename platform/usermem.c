@@ -100,10 +100,10 @@ static pid_t next_process(struct platform_mm *mm, pid_t gone)
 	mutex_lock(&mm->p->lock);
 	list_for_each (process, &mm->processes, mm_link) {
 		if (found) {
-			pid = process->pid;
+			pid = process->vm_tid;
 			break;
 		}
-		found = process->pid == gone;
+		found = process->vm_tid == gone;
 	}
 	mutex_unlock(&mm->p->lock);
 	return pid;
@@ -164,13 +164,16 @@ static ssize_t mem_call(struct platform *p, pid_t pid, uint64_t va, void *buf, s
 typedef ssize_t vm_func(struct platform *p, pid_t pid, uint64_t va, void *buf, size_t size,
 			bool write);
 
-/* Asks one process of the address space after the other until one is there. */
+/* Asks the thread, then one process of the address space after the other until one is there. */
 static ssize_t vm_try(struct platform_thread *t, struct platform_mm *mm, vm_func *func, uint64_t va,
 		      void *buf, size_t size, bool write)
 {
-	pid_t pid = t && t->process ? t->process->pid : atomic_load(&mm->vm_pid);
-	ssize_t n = -ESRCH;
+	ssize_t n = t && t->process ? func(mm->p, t->tid, va, buf, size, write) : -ESRCH;
+	pid_t pid;
 
+	if (likely(n != -ESRCH))
+		return n;
+	pid = atomic_load(&mm->vm_pid);
 	if (unlikely(!pid) && !atomic_load(&mm->born)) {
 		mm_await_birth(mm);
 		pid = atomic_load(&mm->vm_pid);

@@ -70,6 +70,8 @@ PLAIN(platform_lease_allow);
 PLAIN(platform_lease_revoke);
 PLAIN(platform_lease_allowed);
 PLAIN(platform_lease_pos);
+PLAIN(platform_lease_used);
+PLAIN(platform_lease_head);
 PLAIN(platform_kick);
 PLAIN(platform_kill);
 PLAIN(platform_kill_soon);
@@ -722,6 +724,18 @@ void platform_lease_revoke(struct platform_thread *t, uint32_t index, uint32_t w
 {
 	known_lease("platform_lease_revoke", t, index, what);
 	plain_platform_lease_revoke(t, index, what);
+}
+
+bool platform_lease_used(struct platform_thread *t, uint32_t index)
+{
+	known_lease("platform_lease_used", t, index, 0);
+	return plain_platform_lease_used(t, index);
+}
+
+void *platform_lease_head(struct platform_thread *t)
+{
+	known_lease("platform_lease_head", t, 0, 0);
+	return plain_platform_lease_head(t);
 }
 
 uint32_t platform_lease_allowed(struct platform_thread *t, uint32_t index)

@@ -15,7 +15,10 @@ void platform_lease_set(struct platform_thread *t, uint32_t index, const struct 
 	t->had_leases = true;
 	t->ch->lease_fd[index] = l->fd;
 	to->size = l->size;
+	to->mapped = l->mapped;
+	to->head = l->head;
 	to->stat = *l->stat;
+	atomic_store_explicit(&to->used, 0, memory_order_relaxed);
 	platform_lease_set_pos(t, index, l->has_pos, l->pos);
 }
 
@@ -32,6 +35,17 @@ int64_t platform_lease_pos(struct platform_thread *t, uint32_t index)
 	return atomic_load_explicit(&t->ch->leases[index].pos, memory_order_relaxed);
 }
 
+bool platform_lease_used(struct platform_thread *t, uint32_t index)
+{
+	return atomic_load_explicit(&t->ch->leases[index].used, memory_order_relaxed);
+}
+
+void *platform_lease_head(struct platform_thread *t)
+{
+	t->had_leases = true;
+	return t->ch->head;
+}
+
 void platform_lease_allow(struct platform_thread *t, uint32_t index, uint32_t what)
 {
 	atomic_fetch_or(&t->ch->own.leased, LEASE_BITS(what, index));
@@ -45,5 +59,5 @@ void platform_lease_revoke(struct platform_thread *t, uint32_t index, uint32_t w
 uint32_t platform_lease_allowed(struct platform_thread *t, uint32_t index)
 {
 	return atomic_load(&t->ch->own.leased) >> index &
-	       (PLATFORM_LEASE_READ | PLATFORM_LEASE_STAT);
+	       (PLATFORM_LEASE_READ | PLATFORM_LEASE_STAT | PLATFORM_LEASE_HEAD);
 }

@@ -31,6 +31,8 @@
 #define platform_lease_revoke	plain_platform_lease_revoke
 #define platform_lease_allowed	plain_platform_lease_allowed
 #define platform_lease_pos	plain_platform_lease_pos
+#define platform_lease_used	plain_platform_lease_used
+#define platform_lease_head	plain_platform_lease_head
 #define platform_kick		plain_platform_kick
 #define platform_kill		plain_platform_kill
 #define platform_kill_soon	plain_platform_kill_soon

@@ -265,15 +265,19 @@ struct platform_own {
  * A lease: a file of which the thread may read content and attributes by itself, without a call of
  * the sentry, until that is taken back (stub/lease.c). What each of them allows:
  */
-#define PLATFORM_LEASE_READ 0x001u /* read, pread64 and lseek below `size` */
-#define PLATFORM_LEASE_STAT 0x100u /* fstat */
-#define PLATFORM_LEASES	    8	   /* a thread */
+#define PLATFORM_LEASE_READ 0x00001u /* read, pread64 and lseek below `size` */
+#define PLATFORM_LEASE_STAT 0x00100u /* fstat */
+#define PLATFORM_LEASE_HEAD 0x10000u /* with READ, of what is in the thread's head: one at a time */
+#define PLATFORM_LEASES	    8	     /* a thread */
 #define PLATFORM_LEASE_SIZE (64ull << 20)
+#define PLATFORM_HEAD_SIZE  8192
 struct platform_lease {
-	int32_t fd;    /* as the guest calls it */
-	bool has_pos;  /* the thread keeps the file's position */
-	int64_t pos;   /* if has_pos */
-	uint64_t size; /* of the file; the first PLATFORM_LEASE_SIZE of it are mapped */
+	int32_t fd;		     /* as the guest calls it */
+	bool has_pos;		     /* the thread keeps the file's position */
+	int64_t pos;		     /* if has_pos */
+	uint64_t size;		     /* of the file */
+	bool mapped;		     /* the first PLATFORM_LEASE_SIZE bytes of it */
+	uint32_t head;		     /* so many bytes of its beginning are in platform_lease_head */
 	const struct abi_stat *stat; /* as fstat gives it; borrowed */
 };
 
@@ -488,6 +492,11 @@ void platform_lease_revoke(struct platform_thread *t, uint32_t index, uint32_t w
 /* Any thread of the sentry, the guest's word: what the lease still allows, and its position. */
 uint32_t platform_lease_allowed(struct platform_thread *t, uint32_t index);
 int64_t platform_lease_pos(struct platform_thread *t, uint32_t index);
+/* The same: whether the thread has made use of it since it was set. */
+bool platform_lease_used(struct platform_thread *t, uint32_t index);
+/* For the owner of a STOPPED thread, while no lease allows HEAD: PLATFORM_HEAD_SIZE bytes, shared
+ * with the guest, for the beginning of a file. */
+void *platform_lease_head(struct platform_thread *t);
 /* For the owner of a STOPPED thread. */
 void platform_lease_set_pos(struct platform_thread *t, uint32_t index, bool has_pos, int64_t pos);
 

@@ -79,6 +79,7 @@ static void scrub_channel(struct platform_thread *t)
 		atomic_store(&ch->own.leased, 0);
 		memset(ch->lease_fd, 0, sizeof(ch->lease_fd));
 		memset(ch->leases, 0, sizeof(ch->leases));
+		memset(ch->head, 0, sizeof(ch->head));
 	}
 	t->window_high = 0;
 	t->window_count = 0;

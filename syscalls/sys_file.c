@@ -7,6 +7,7 @@
 #include "sentry/fs/pipe/pipe.h"
 #include "sentry/fs/tmpfs/tmpfs.h"
 #include "sentry/kernel/cred.h"
+#include "sentry/kernel/lease.h"
 #include "sentry/kernel/unsupported.h"
 #include "sentry/vfs/locks.h"
 #include "sentry/vfs/open.h"
@@ -38,6 +39,8 @@ static int64_t finish_open(struct task *t, struct file *f, uint32_t flags)
 		ret = fd_install(t, f, 0, flags & ABI_O_CLOEXEC);
 	if (ret < 0)
 		file_put(f);
+	else
+		lease_opened(t, (int)ret, f);
 	return ret;
 }
 

@@ -44,7 +44,7 @@ enum channel_state {
 #define CHANNEL_WINDOWS	     16
 #define CHANNEL_WINDOW_SIZE  0x10000
 #define CHANNEL_INHERIT_SIZE 0x3000
-#define CHANNEL_STRIDE	     (CHANNEL_WINDOW_SIZE + 0x2000 + CHANNEL_INHERIT_SIZE)
+#define CHANNEL_STRIDE	     (CHANNEL_WINDOW_SIZE + 0x2000 + CHANNEL_INHERIT_SIZE + PLATFORM_HEAD_SIZE)
 
 /* A copy of guest memory [va, va + size) at `offset` of the window area. */
 struct channel_window {
@@ -208,17 +208,21 @@ struct channel_inherit {
 	uint8_t fp[CHANNEL_INHERIT_SIZE - 64]; /* as XSAVE writes it; fp_size of it are used */
 };
 
-/* A file whose content the stub has mapped (platform_lease_set). */
+/* A file that the stub knows (platform_lease_set). */
 struct channel_lease {
 	_Atomic int64_t pos; /* the thread's own, if has_pos */
 	uint64_t size;	     /* of the file */
 	uint32_t has_pos;
+	uint32_t mapped;
+	uint32_t head; /* bytes */
+	_Atomic uint32_t used;
 	struct abi_stat stat __attribute__((aligned(8)));
 } __attribute__((aligned(64)));
 
 /* what: PLATFORM_LEASE_* */
 #define LEASE_BITS(what, index) ((what) << (index))
 _Static_assert(PLATFORM_LEASE_READ << (PLATFORM_LEASES - 1) < PLATFORM_LEASE_STAT, "own bits each");
+_Static_assert(PLATFORM_LEASE_STAT << (PLATFORM_LEASES - 1) < PLATFORM_LEASE_HEAD, "own bits each");
 
 struct channel {
 	/* One cache line: written by turns. */
@@ -247,6 +251,7 @@ struct channel {
 	/* A page that is there only once there was a lease. */
 	int32_t lease_fd[PLATFORM_LEASES] __attribute__((aligned(4096)));
 	struct channel_lease leases[PLATFORM_LEASES];
+	uint8_t head[PLATFORM_HEAD_SIZE] __attribute__((aligned(4096)));
 } __attribute__((aligned(4096)));
 _Static_assert(offsetof(struct channel, tid_word) == 64, "one line");
 _Static_assert(sizeof(struct channel) == CHANNEL_STRIDE, "a channel fills its stride");

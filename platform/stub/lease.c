@@ -59,24 +59,51 @@ static bool is_guest_memory(uint64_t va, uint64_t size)
 	return va < PLATFORM_GUEST_MAX && size <= PLATFORM_GUEST_MAX - va;
 }
 
+/* Where n bytes of a file are here, and what says that they are right; NULL: nowhere. */
+static const void *content(const struct channel *ch, int32_t index, uint64_t at, uint64_t n,
+			   uint32_t *ret_what)
+{
+	const struct channel_lease *l = &ch->leases[index];
+	uint64_t head = l->head < PLATFORM_HEAD_SIZE ? l->head : PLATFORM_HEAD_SIZE;
+
+	if (n <= head && at <= head - n && holds(ch, index, PLATFORM_LEASE_HEAD)) {
+		*ret_what = PLATFORM_LEASE_HEAD;
+		return ch->head + at;
+	}
+	if (!l->mapped || n > PLATFORM_LEASE_SIZE || at > PLATFORM_LEASE_SIZE - n)
+		return NULL;
+	*ret_what = PLATFORM_LEASE_READ;
+	return (const void *)(STUB_LEASES + (uint64_t)index * PLATFORM_LEASE_SIZE + at);
+}
+
+static void used(struct channel_lease *l)
+{
+	atomic_store_explicit(&l->used, 1, memory_order_relaxed);
+}
+
 /* Bytes read from pos, or -1: the sentry shall do it. */
 static int64_t read_at(struct channel *ch, int32_t index, uint64_t va, uint64_t count, int64_t pos)
 {
 	uint64_t size = ch->leases[index].size, at = (uint64_t)pos, n = 0;
+	uint32_t what = PLATFORM_LEASE_READ;
+	const void *from = NULL;
 
 	if (pos < 0 || !count || count > READ_MAX || !is_guest_memory(va, count))
 		return -1;
 	if (at < size)
 		n = count < size - at ? count : size - at;
-	if (n && (n > PLATFORM_LEASE_SIZE || at > PLATFORM_LEASE_SIZE - n))
+	if (n)
+		from = content(ch, index, at, n, &what);
+	if (n && !from)
 		return -1;
-	if (n && stub_copy((void *)va,
-			   (const void *)(STUB_LEASES + (uint64_t)index * PLATFORM_LEASE_SIZE + at),
-			   n)) {
-		atomic_fetch_and(&ch->own.leased, ~LEASE_BITS(PLATFORM_LEASE_READ, index));
+	if (n && stub_copy((void *)va, from, n)) {
+		atomic_fetch_and(&ch->own.leased, ~LEASE_BITS(what, index));
 		return -1;
 	}
-	return holds(ch, index, PLATFORM_LEASE_READ) ? (int64_t)n : -1;
+	if (!holds(ch, index, what) || !holds(ch, index, PLATFORM_LEASE_READ))
+		return -1;
+	used(&ch->leases[index]);
+	return (int64_t)n;
 }
 
 static bool pread64(struct channel *ch, struct platform_regs *r)
@@ -142,6 +169,7 @@ static bool fstat(struct channel *ch, struct platform_regs *r, uint64_t va)
 	    stub_copy((void *)va, &ch->leases[i].stat, sizeof(struct abi_stat)) ||
 	    !holds(ch, i, PLATFORM_LEASE_STAT))
 		return false;
+	used(&ch->leases[i]);
 	r->rax = 0;
 	return true;
 }
@@ -155,10 +183,8 @@ static bool is_fstat(const struct platform_regs *r)
 	       !stub_copy(&c, (const void *)r->rsi, 1) && !c;
 }
 
-bool stub_lease_call(struct channel *ch, struct platform_regs *r)
+static bool call(struct channel *ch, struct platform_regs *r)
 {
-	if (!atomic_load_explicit(&ch->own.leased, memory_order_relaxed))
-		return false;
 	switch (r->rax) {
 	case SYS_read:
 		return read(ch, r);
@@ -173,4 +199,9 @@ bool stub_lease_call(struct channel *ch, struct platform_regs *r)
 	default:
 		return false;
 	}
+}
+
+bool stub_lease_call(struct channel *ch, struct platform_regs *r)
+{
+	return atomic_load_explicit(&ch->own.leased, memory_order_relaxed) && call(ch, r);
 }

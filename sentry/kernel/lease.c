@@ -15,6 +15,17 @@
  *	WARM_CALLS calls later		allowed again, with the new size and attributes: no mmap
  *	close, exec, a shared table	it ends; the munmap goes with the reply
  *
+ * A file that is opened for reading has a lease at once, without a mapping: most programs ask for
+ * its attributes and length, read it to the end, and see that it is the end. Small files, and the
+ * beginning of others (ELF headers), come along as the *head*, a copy in the channel that is right
+ * while nobody has the file open for writing. That costs half a microsecond; who opens files and
+ * doesn't read them (`luck`) has it only now and then.
+ *
+ *	open				pos, size, attributes, head
+ *	fstat, read, read		the thread's own
+ *	HOT_CALLS more reads		mmap, as above
+ *	close				nothing to unmap
+ *
  * What it leans on:
  *
  * 1. The descriptor. The task has memory and table for itself, so the table changes by its own
@@ -37,6 +48,9 @@
  *						reads size: old
  *	leased? 1: coming = 0
  *						coming? no: not allowed
+ *
+ *    The head is content, and copied when nobody can write: who opens the file for writing counts
+ *    himself first and looks for leases then, in the same way.
  *
  * 4. The position. It is the thread's while nobody else can use the open file: its only reference
  *    is the table's, looked at at each reply. At the next event the position is taken over; what is
@@ -69,12 +83,18 @@
 #include "sentry/kernel/task.h"
 #include "sentry/kernel/task_block.h"
 #include "sentry/mm/mm.h"
+#include "sentry/mm/usermem.h"
 #include "sentry/vfs/files.h"
 
 #define HOT_CALLS    64
 #define WARM_CALLS   16
 #define COLD_CALLS   4096 /* before one that could not be given is tried again */
 #define GIVEN_UP_MAX 4
+#define LUCK_FIRST   4
+#define LUCK_MAX     16
+#define LUCK_OUT     16 /* opens without a lease, then luck is tried again */
+#define HEAD_BEGIN   1024
+#define LEASE_ALL    (LEASE_READ | LEASE_STAT | LEASE_HEAD)
 
 struct lease {
 	struct list link;  /* [l] in inode.leases */
@@ -87,6 +107,7 @@ struct lease {
 	bool dead;		    /* [l] LEASE_END */
 	bool told_pos;		    /* [l] the thread has the position */
 	int64_t pos;		    /* [t] as it was last told or asked */
+	bool mapped;		    /* [t] its content, in the host process */
 	uint32_t given_up;	    /* [t] times that a copy faulted */
 };
 
@@ -95,6 +116,9 @@ struct task_leases {
 	uint32_t used;			  /* [t] bits: those with a file */
 	uint32_t unmap;			  /* [t] bits: ended, their mapping is still there */
 	uint32_t next;			  /* [t] whose place is taken when there is no other */
+	uint32_t with_head;		  /* [t] bit: which has the head */
+	int32_t luck;	/* [t] leases at open: those that were used, less the others */
+	uint32_t opens; /* [t] files that were opened while luck was out */
 };
 
 void leases_init(struct kernel *k)
@@ -131,11 +155,11 @@ void lease_revoke_slow(struct inode *i, uint32_t what)
 	list_for_each (l, &i->leases, link) {
 		if (what & LEASE_END) {
 			l->dead = true;
-			what |= LEASE_READ | LEASE_STAT;
+			what |= LEASE_ALL;
 		}
 		if ((l->allowed | l->coming) & what)
 			stat_count(lease_revokes);
-		disallow_locked(l, what & (LEASE_READ | LEASE_STAT));
+		disallow_locked(l, what & LEASE_ALL);
 	}
 	mutex_unlock(lock);
 }
@@ -157,15 +181,22 @@ static void take_pos(struct lease *l)
 static void end_one(struct task_leases *ls, struct lease *l)
 {
 	struct mutex *lock = lock_of(l->file->inode);
+	int32_t heat = __atomic_load_n(&l->file->heat, __ATOMIC_RELAXED);
 
 	mutex_lock(lock);
-	disallow_locked(l, LEASE_READ | LEASE_STAT);
+	disallow_locked(l, LEASE_ALL);
 	list_del(&l->link);
 	l->told_pos = false;
 	l->file = NULL;
 	mutex_unlock(lock);
 	ls->used &= ~(1u << l->index);
-	ls->unmap |= 1u << l->index;
+	ls->with_head &= ~(1u << l->index);
+	if (l->mapped)
+		ls->unmap |= 1u << l->index;
+	else if (platform_lease_used(l->pt, l->index) || heat > 0)
+		ls->luck = MIN(ls->luck + 1, LUCK_MAX);
+	else
+		ls->luck--;
 }
 
 static struct lease *lease_of(struct task_leases *ls, const struct file *f)
@@ -265,17 +296,56 @@ void leases_publish_slow(struct task *t)
 void lease_note_slow(struct task *t, int fd, struct file *f)
 {
 	int32_t heat = __atomic_load_n(&f->heat, __ATOMIC_RELAXED) + 1;
-	bool has = t->leases && lease_of(t->leases, f);
+	const struct lease *l = t->leases ? lease_of(t->leases, f) : NULL;
 
 	if (!t->kernel->leases)
 		return;
 	__atomic_store_n(&f->heat, heat, __ATOMIC_RELAXED);
-	if (heat >= (has ? WARM_CALLS : HOT_CALLS) || feature_forced(FEATURE_LEASES))
+	if (heat >= (l && l->mapped ? WARM_CALLS : HOT_CALLS) || feature_forced(FEATURE_LEASES))
 		t->lease_wanted = fd + 1;
 }
 
+/* There is a place, and the files that were opened lately were read. */
+static bool is_worth_it(struct task_leases *ls)
+{
+	return ls->used != (1u << PLATFORM_LEASES) - 1 &&
+	       (ls->luck > 0 || ++ls->opens % LUCK_OUT == 0);
+}
+
+void lease_opened_slow(struct task *t, int fd, struct file *f)
+{
+	struct task_leases *ls = t->leases;
+
+	(void)f;
+	if (!t->kernel->leases || (ls && !is_worth_it(ls)))
+		return;
+	t->lease_wanted = fd + 1;
+	t->lease_at_open = true;
+}
+
+/* The beginning of the file into the thread's channel: all of a small one. Its length. */
+static uint32_t fill_head(struct task_leases *ls, struct lease *l, uint64_t size)
+{
+	uint32_t n = size <= PLATFORM_HEAD_SIZE ? (uint32_t)size : HEAD_BEGIN;
+	struct uio u;
+	int64_t pos = 0;
+	ssize_t got;
+
+	if (ls->with_head) {
+		struct lease *other = &ls->at[__builtin_ctz(ls->with_head)];
+
+		mutex_lock(lock_of(other->file->inode));
+		disallow_locked(other, LEASE_HEAD);
+		mutex_unlock(lock_of(other->file->inode));
+	}
+	ls->with_head = 1u << l->index;
+	uio_init_kernel(&u, platform_lease_head(l->pt), n);
+	got = vfs_read(l->file, &u, &pos);
+	return got < 0 ? 0 : (uint32_t)got;
+}
+
 /* Allows what can be allowed at the moment, with fresh attributes. The lease is in the list. */
-static void allow(struct lease *l, uint32_t what)
+static void allow(struct task_leases *ls, struct lease *l, uint32_t what)
 {
 	struct inode *i = l->file->inode;
 	struct mutex *lock = lock_of(i);
@@ -285,7 +355,7 @@ static void allow(struct lease *l, uint32_t what)
 	bool ok;
 
 	mutex_lock(lock);
-	disallow_locked(l, LEASE_READ | LEASE_STAT);
+	disallow_locked(l, LEASE_ALL);
 	l->coming = l->dead ? 0 : what;
 	if (l->coming)
 		atomic_fetch_add(&i->leased, 1);
@@ -295,6 +365,9 @@ static void allow(struct lease *l, uint32_t what)
 	ok = l->file->ops->lease(l->file, &still) >= 0 && !vfs_stat(&l->file->path, &st);
 	if (ok) {
 		pl.size = (uint64_t)st.size;
+		pl.mapped = l->mapped;
+		if (what & LEASE_HEAD)
+			pl.head = fill_head(ls, l, pl.size);
 		pl.stat = &st;
 		platform_lease_set(l->pt, l->index, &pl);
 	}
@@ -350,6 +423,7 @@ static bool order_mapping(struct task *t, struct lease *l, int fd)
 	if (task_add_memop(t, &op))
 		return false;
 	t->leases->unmap &= ~(1u << l->index); /* what was there is replaced */
+	l->mapped = true;
 	return true;
 }
 
@@ -362,24 +436,26 @@ static bool may_give(struct task *t)
  * The order: in the list, then asked which descriptor. Who moves the content does the reverse, so one
  * of the two sees the other.
  */
-static void give(struct task *t, struct file *f, int fd)
+static void give(struct task *t, struct file *f, int fd, bool at_open)
 {
 	struct lease *l;
 	uint32_t what = 0;
 	int host_fd;
 
-	if (!t->leases)
+	if (!t->leases) {
 		t->leases = xnew(struct task_leases);
+		t->leases->luck = LUCK_FIRST;
+	}
 	l = make_room(t);
 	enlist(t->leases, l, f, fd);
 	host_fd = f->ops->lease(f, &what);
-	if (host_fd < 0 || !order_mapping(t, l, host_fd)) {
+	if (host_fd < 0 || (!at_open && !order_mapping(t, l, host_fd))) {
 		__atomic_store_n(&f->heat, -COLD_CALLS, __ATOMIC_RELAXED);
 		end_one(t->leases, l);
 		return;
 	}
 	stat_count(leases);
-	allow(l, what);
+	allow(t->leases, l, at_open ? what : what & ~LEASE_HEAD);
 }
 
 /* What it is allowed, and whether the thread has given some of that up. */
@@ -395,26 +471,31 @@ static uint32_t allowed_now(struct lease *l, bool *ret_given_up)
 	return allowed;
 }
 
-/* It has one, whose permission was taken back, or given up by the thread. */
+/* It has one, whose permission was taken back, or given up by the thread, or without a mapping. */
 static void renew(struct task *t, struct lease *l)
 {
-	bool given_up;
+	bool given_up, was_mapped = l->mapped;
 	uint32_t allowed = allowed_now(l, &given_up), what = 0;
+	int host_fd;
 
 	l->given_up += given_up;
-	if (l->dead || l->given_up > GIVEN_UP_MAX || l->file->ops->lease(l->file, &what) < 0) {
+	host_fd = l->file->ops->lease(l->file, &what);
+	what &= ~LEASE_HEAD;
+	if (l->dead || l->given_up > GIVEN_UP_MAX || host_fd < 0 ||
+	    (!l->mapped && !order_mapping(t, l, host_fd))) {
 		__atomic_store_n(&l->file->heat, l->dead ? 0 : -COLD_CALLS, __ATOMIC_RELAXED);
 		end_one(t->leases, l);
 		return;
 	}
-	if (allowed == what && !given_up)
+	if (allowed == what && !given_up && was_mapped)
 		return;
 	stat_count(lease_renewals);
-	allow(l, what);
+	allow(t->leases, l, what);
 }
 
 static void give_wanted(struct task *t)
 {
+	bool at_open = t->lease_at_open;
 	int fd = t->lease_wanted - 1;
 	struct fd_io io;
 	struct lease *l;
@@ -423,6 +504,7 @@ static void give_wanted(struct task *t)
 	if (t->reply.memop_count || t->reply.report || t->reply.order != PORD_NONE)
 		return;
 	t->lease_wanted = 0;
+	t->lease_at_open = false;
 	if (!may_give(t))
 		return;
 	io = fd_borrow_io(t, fd);
@@ -433,7 +515,7 @@ static void give_wanted(struct task *t)
 	__atomic_store_n(&io.file->heat, 0, __ATOMIC_RELAXED);
 	l = t->leases ? lease_of(t->leases, io.file) : NULL;
 	if (!l)
-		give(t, io.file, fd);
+		give(t, io.file, fd, at_open);
 	else if (l->fd == fd)
 		renew(t, l);
 }

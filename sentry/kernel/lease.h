@@ -21,7 +21,8 @@ struct task_leases;
 
 #define LEASE_READ  PLATFORM_LEASE_READ
 #define LEASE_STAT  PLATFORM_LEASE_STAT
-#define LEASE_END   0x10000u /* the content is another file's: what is mapped must go */
+#define LEASE_HEAD  PLATFORM_LEASE_HEAD
+#define LEASE_END   0x10000000u /* the content is another file's: what is mapped must go */
 #define LEASE_LOCKS 16
 
 /* Before tasks and inodes are made; kernel.leases is set later. */
@@ -37,11 +38,19 @@ static inline void lease_note(struct task *t, int fd, struct file *f)
 		lease_note_slow(t, fd, f);
 }
 
+/* The task has opened f, as fd. */
+void lease_opened_slow(struct task *t, int fd, struct file *f);
+static inline void lease_opened(struct task *t, int fd, struct file *f)
+{
+	if (f->ops->lease && !file_writable(f))
+		lease_opened_slow(t, fd, f);
+}
+
 /* ---- for file systems ---- */
 
 /*
  * What leases of the inode tell has changed: LEASE_READ the size, LEASE_STAT any attribute,
- * LEASE_END where the content is. Called behind each change of the inode's fields and before the
+ * LEASE_HEAD the content (may change soon), LEASE_END where it is. Called behind each change of the inode's fields and before the
  * call that made it ends; any thread, with any lock but those of RANK_LEAF.
  */
 void lease_revoke_slow(struct inode *i, uint32_t what);

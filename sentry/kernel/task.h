@@ -216,6 +216,7 @@ struct task {
 	/* Files that the thread reads by itself: sentry/kernel/lease.h */
 	struct task_leases *leases; /* [t] owned; NULL: never had one */
 	int32_t lease_wanted;	    /* [t] of this descriptor, plus 1; 0: none */
+	bool lease_at_open;	    /* [t] it was just opened */
 
 	/* Futexes and exit */
 	uint64_t clear_child_tid;    /* [t] guest address or 0 */

@@ -539,7 +539,8 @@ static int file_lease(struct file *f, uint32_t *ret_what)
 	mutex_unlock(&g->lock);
 	if (!kept)
 		return -EAGAIN;
-	*ret_what = LEASE_READ | (atomic_load(&g->mapped) ? 0 : LEASE_STAT);
+	*ret_what = LEASE_READ | (atomic_load(&g->mapped) ? 0 : LEASE_STAT) |
+		    (atomic_load(&g->writers) ? 0 : LEASE_HEAD);
 	return fd;
 }
 
@@ -596,6 +597,8 @@ static void file_release(struct file *f)
 		gofer_outdated(g);
 		atomic_fetch_sub(&g->mapped, 1);
 	}
+	if (file_writable(f))
+		atomic_fetch_sub(&g->writers, 1);
 	host_file_put(gf->hf);
 	host_file_put(gf->to_map);
 	free(gf);
@@ -628,6 +631,10 @@ static int file_open(struct inode *i, struct file *f)
 	gf->hf = hf;
 	f->private = gf;
 	f->ops = &file_ops;
+	if (file_writable(f)) {
+		atomic_fetch_add(&gofer_inode(i)->writers, 1);
+		lease_revoke(i, LEASE_HEAD);
+	}
 	return 0;
 }
 

@@ -121,6 +121,7 @@ struct gofer_inode {
 	struct mutex append_lock; /* RANK_OBJECT: one O_APPEND write at a time */
 	atomic_bool changed;	  /* [a] attributes differ from those that it was made with */
 	atomic_bool stale;	  /* [a] own reads and writes changed the host's attributes */
+	atomic_int writers;	  /* [a] open files that can be written */
 	atomic_int mapped;	  /* [a] open files with a writable shared mapping, which changes
 				     mtime at any time */
 	struct abi_timespec ctime_least; /* [i] of a change that the host wasn't told (attr.c) */

@@ -17,6 +17,7 @@ void platform_lease_set(struct platform_thread *t, uint32_t index, const struct 
 	to->size = l->size;
 	to->mapped = l->mapped;
 	to->head = l->head;
+	to->device = l->device;
 	to->stat = *l->stat;
 	atomic_store_explicit(&to->used, 0, memory_order_relaxed);
 	platform_lease_set_pos(t, index, l->has_pos, l->pos);
@@ -59,5 +60,6 @@ void platform_lease_revoke(struct platform_thread *t, uint32_t index, uint32_t w
 uint32_t platform_lease_allowed(struct platform_thread *t, uint32_t index)
 {
 	return atomic_load(&t->ch->own.leased) >> index &
-	       (PLATFORM_LEASE_READ | PLATFORM_LEASE_STAT | PLATFORM_LEASE_HEAD);
+	       (PLATFORM_LEASE_READ | PLATFORM_LEASE_STAT | PLATFORM_LEASE_HEAD |
+		PLATFORM_LEASE_DEVICE);
 }

@@ -265,12 +265,18 @@ struct platform_own {
  * A lease: a file of which the thread may read content and attributes by itself, without a call of
  * the sentry, until that is taken back (stub/lease.c). What each of them allows:
  */
-#define PLATFORM_LEASE_READ 0x00001u /* read, pread64 and lseek below `size` */
-#define PLATFORM_LEASE_STAT 0x00100u /* fstat */
-#define PLATFORM_LEASE_HEAD 0x10000u /* with READ, of what is in the thread's head: one at a time */
-#define PLATFORM_LEASES	    8	     /* a thread */
-#define PLATFORM_LEASE_SIZE (64ull << 20)
-#define PLATFORM_HEAD_SIZE  8192
+#define PLATFORM_LEASE_READ   0x0000001u /* read, pread64 and lseek below `size` */
+#define PLATFORM_LEASE_STAT   0x0000100u /* fstat */
+#define PLATFORM_LEASE_HEAD   0x0010000u /* with READ, of what is in the head: one at a time */
+#define PLATFORM_LEASE_DEVICE 0x1000000u /* what `device` says */
+#define PLATFORM_LEASES	      8		 /* a thread */
+#define PLATFORM_LEASE_SIZE   (64ull << 20)
+#define PLATFORM_HEAD_SIZE    8192
+enum platform_lease_device {
+	PLATFORM_DEVICE_READ_END = 1,	/* reads find the end */
+	PLATFORM_DEVICE_READ_ZEROS = 2, /* reads find zeros */
+	PLATFORM_DEVICE_WRITE = 4,	/* what is written is gone */
+};
 struct platform_lease {
 	int32_t fd;		     /* as the guest calls it */
 	bool has_pos;		     /* the thread keeps the file's position */
@@ -278,6 +284,7 @@ struct platform_lease {
 	uint64_t size;		     /* of the file */
 	bool mapped;		     /* the first PLATFORM_LEASE_SIZE bytes of it */
 	uint32_t head;		     /* so many bytes of its beginning are in platform_lease_head */
+	uint32_t device;	     /* enum platform_lease_device */
 	const struct abi_stat *stat; /* as fstat gives it; borrowed */
 };
 

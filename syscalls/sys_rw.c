@@ -120,6 +120,8 @@ static int64_t write_one(struct task *t, const struct sysargs *a, int64_t *pos)
 		return -EBADF;
 	uio_init_user(&u, t, uaddr(a->arg[1]), a->arg[2]);
 	ret = file_write_wait(t, io.file, &u, pos, false);
+	if (ABI_S_ISCHR(io.file->inode->mode))
+		lease_note(t, abi_int(a->arg[0]), io.file);
 	fd_return(&io);
 	return ret;
 }

@@ -214,7 +214,8 @@ struct channel_lease {
 	uint64_t size;	     /* of the file */
 	uint32_t has_pos;
 	uint32_t mapped;
-	uint32_t head; /* bytes */
+	uint32_t head;	 /* bytes */
+	uint32_t device; /* enum platform_lease_device */
 	_Atomic uint32_t used;
 	struct abi_stat stat __attribute__((aligned(8)));
 } __attribute__((aligned(64)));
@@ -223,6 +224,8 @@ struct channel_lease {
 #define LEASE_BITS(what, index) ((what) << (index))
 _Static_assert(PLATFORM_LEASE_READ << (PLATFORM_LEASES - 1) < PLATFORM_LEASE_STAT, "own bits each");
 _Static_assert(PLATFORM_LEASE_STAT << (PLATFORM_LEASES - 1) < PLATFORM_LEASE_HEAD, "own bits each");
+_Static_assert(PLATFORM_LEASE_HEAD << (PLATFORM_LEASES - 1) < PLATFORM_LEASE_DEVICE,
+	       "own bits each");
 
 struct channel {
 	/* One cache line: written by turns. */

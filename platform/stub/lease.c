@@ -31,7 +31,8 @@
 
 #include "platform/stub/stub.h"
 
-#define READ_MAX (4ul << 20) /* a copy takes some 400 us; kicks wait so long */
+#define DEVICE_MAX 0x7ffff000ul /* MAX_RW_COUNT */
+#define READ_MAX   (4ul << 20)	/* a copy takes some 400 us; kicks wait so long */
 
 /* The lease that says `what` of fd, or -1. */
 static int32_t find(const struct channel *ch, uint64_t fd, uint32_t what)
@@ -116,6 +117,27 @@ static bool pread64(struct channel *ch, struct platform_regs *r)
 	return n >= 0;
 }
 
+/* Reads and writes of devices that hold nothing. */
+static bool device(struct channel *ch, struct platform_regs *r, bool write)
+{
+	int32_t i = find(ch, r->rdi, PLATFORM_LEASE_DEVICE);
+	uint64_t size = r->rdx;
+	uint32_t can = i < 0 ? 0 : ch->leases[i].device;
+
+	if (!can || !size || size > DEVICE_MAX || !is_guest_memory(r->rsi, size))
+		return false;
+	if (write && (can & PLATFORM_DEVICE_WRITE))
+		r->rax = size;
+	else if (!write && (can & PLATFORM_DEVICE_READ_END))
+		r->rax = 0;
+	else if (!write && (can & PLATFORM_DEVICE_READ_ZEROS) && size <= READ_MAX &&
+		 !stub_zero((void *)r->rsi, size))
+		r->rax = size;
+	else
+		return false;
+	return true;
+}
+
 /* With a position of the thread's own. */
 static struct channel_lease *find_with_pos(struct channel *ch, uint64_t fd, int32_t *ret_index)
 {
@@ -187,7 +209,9 @@ static bool call(struct channel *ch, struct platform_regs *r)
 {
 	switch (r->rax) {
 	case SYS_read:
-		return read(ch, r);
+		return read(ch, r) || device(ch, r, false);
+	case SYS_write:
+		return device(ch, r, true);
 	case SYS_pread64:
 		return pread64(ch, r);
 	case SYS_lseek:

@@ -94,7 +94,7 @@
 #define LUCK_MAX     16
 #define LUCK_OUT     16 /* opens without a lease, then luck is tried again */
 #define HEAD_BEGIN   1024
-#define LEASE_ALL    (LEASE_READ | LEASE_STAT | LEASE_HEAD)
+#define LEASE_ALL    (LEASE_READ | LEASE_STAT | LEASE_HEAD | LEASE_DEVICE)
 
 struct lease {
 	struct list link;  /* [l] in inode.leases */
@@ -344,6 +344,17 @@ static uint32_t fill_head(struct task_leases *ls, struct lease *l, uint64_t size
 	return got < 0 ? 0 : (uint32_t)got;
 }
 
+static uint32_t device_of(const struct file *f, uint32_t what)
+{
+	uint32_t can = file_writable(f) ? PLATFORM_DEVICE_WRITE : 0;
+
+	if (!(what & LEASE_DEVICE))
+		return 0;
+	if (file_readable(f))
+		can |= what & LEASE_ZEROS ? PLATFORM_DEVICE_READ_ZEROS : PLATFORM_DEVICE_READ_END;
+	return can;
+}
+
 /* Allows what can be allowed at the moment, with fresh attributes. The lease is in the list. */
 static void allow(struct task_leases *ls, struct lease *l, uint32_t what)
 {
@@ -356,7 +367,7 @@ static void allow(struct task_leases *ls, struct lease *l, uint32_t what)
 
 	mutex_lock(lock);
 	disallow_locked(l, LEASE_ALL);
-	l->coming = l->dead ? 0 : what;
+	l->coming = l->dead ? 0 : what & LEASE_ALL;
 	if (l->coming)
 		atomic_fetch_add(&i->leased, 1);
 	mutex_unlock(lock);
@@ -366,7 +377,8 @@ static void allow(struct task_leases *ls, struct lease *l, uint32_t what)
 	if (ok) {
 		pl.size = (uint64_t)st.size;
 		pl.mapped = l->mapped;
-		if (what & LEASE_HEAD)
+		pl.device = device_of(l->file, still);
+		if (what & still & LEASE_HEAD)
 			pl.head = fill_head(ls, l, pl.size);
 		pl.stat = &st;
 		platform_lease_set(l->pt, l->index, &pl);
@@ -427,6 +439,11 @@ static bool order_mapping(struct task *t, struct lease *l, int fd)
 	return true;
 }
 
+static bool get_content(struct task *t, struct lease *l, int host_fd, uint32_t what)
+{
+	return what & LEASE_DEVICE || order_mapping(t, l, host_fd);
+}
+
 static bool may_give(struct task *t)
 {
 	return files_unshared(t->files) && mm_user_count(t->mm) == 1 && !t->vfork_parent;
@@ -449,7 +466,7 @@ static void give(struct task *t, struct file *f, int fd, bool at_open)
 	l = make_room(t);
 	enlist(t->leases, l, f, fd);
 	host_fd = f->ops->lease(f, &what);
-	if (host_fd < 0 || (!at_open && !order_mapping(t, l, host_fd))) {
+	if (host_fd < 0 || (!at_open && !get_content(t, l, host_fd, what))) {
 		__atomic_store_n(&f->heat, -COLD_CALLS, __ATOMIC_RELAXED);
 		end_one(t->leases, l);
 		return;
@@ -480,9 +497,9 @@ static void renew(struct task *t, struct lease *l)
 
 	l->given_up += given_up;
 	host_fd = l->file->ops->lease(l->file, &what);
-	what &= ~LEASE_HEAD;
+	what &= LEASE_ALL & ~LEASE_HEAD;
 	if (l->dead || l->given_up > GIVEN_UP_MAX || host_fd < 0 ||
-	    (!l->mapped && !order_mapping(t, l, host_fd))) {
+	    (!l->mapped && !get_content(t, l, host_fd, what))) {
 		__atomic_store_n(&l->file->heat, l->dead ? 0 : -COLD_CALLS, __ATOMIC_RELAXED);
 		end_one(t->leases, l);
 		return;

@@ -19,11 +19,13 @@ struct kernel;
 struct task;
 struct task_leases;
 
-#define LEASE_READ  PLATFORM_LEASE_READ
-#define LEASE_STAT  PLATFORM_LEASE_STAT
-#define LEASE_HEAD  PLATFORM_LEASE_HEAD
-#define LEASE_END   0x10000000u /* the content is another file's: what is mapped must go */
-#define LEASE_LOCKS 16
+#define LEASE_READ   PLATFORM_LEASE_READ
+#define LEASE_STAT   PLATFORM_LEASE_STAT
+#define LEASE_HEAD   PLATFORM_LEASE_HEAD
+#define LEASE_DEVICE PLATFORM_LEASE_DEVICE
+#define LEASE_ZEROS  0x20000000u /* with DEVICE: where there is no end, but zeros */
+#define LEASE_END    0x10000000u /* the content is another file's: what is mapped must go */
+#define LEASE_LOCKS  16
 
 /* Before tasks and inodes are made; kernel.leases is set later. */
 void leases_init(struct kernel *k);
@@ -42,7 +44,7 @@ static inline void lease_note(struct task *t, int fd, struct file *f)
 void lease_opened_slow(struct task *t, int fd, struct file *f);
 static inline void lease_opened(struct task *t, int fd, struct file *f)
 {
-	if (f->ops->lease && !file_writable(f))
+	if (f->ops->lease && !file_writable(f) && ABI_S_ISREG(f->inode->mode))
 		lease_opened_slow(t, fd, f);
 }
 

@@ -180,6 +180,7 @@ struct file_ops {
 	 * A regular file whose size and attributes change by the sentry's own calls only, each of
 	 * which says lease_revoke: a host descriptor of its content, for reading alone, borrowed for
 	 * as long as f lives, and what may be told (LEASE_*). Negative errno: not now. Absent: never.
+	 * Devices: LEASE_DEVICE, and the descriptor is none.
 	 */
 	int (*lease)(struct file *f, uint32_t *ret_what);
 	int (*fsync)(struct file *f, bool data_only);

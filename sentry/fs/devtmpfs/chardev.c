@@ -12,6 +12,7 @@
 #include "sentry/fs/devpts/devpts.h"
 #include "sentry/fs/devtmpfs/devices.h"
 #include "sentry/kernel/kernel.h"
+#include "sentry/kernel/lease.h"
 #include "sentry/kernel/task.h"
 #include "sentry/mm/usermem.h"
 #include "sentry/tty/pty.h"
@@ -66,10 +67,28 @@ static int64_t seek_nowhere(struct file *f, int64_t offset, int whence)
 	return 0;
 }
 
+/* Reads and writes of these need nobody (kernel/lease.h); there is no descriptor of the host. */
+static int lease_null(struct file *f, uint32_t *ret_what)
+{
+	(void)f;
+	*ret_what = LEASE_DEVICE;
+	return 0;
+}
+
+static int lease_zero(struct file *f, uint32_t *ret_what)
+{
+	(void)f;
+	*ret_what = LEASE_DEVICE | LEASE_ZEROS;
+	return 0;
+}
+
 static const struct file_ops null_ops = {
-    .read = read_end, .write = write_nowhere, .seek = seek_nowhere};
-static const struct file_ops zero_ops = {
-    .read = read_zeros, .write = write_nowhere, .seek = seek_nowhere, .mmap_anonymous = true};
+    .read = read_end, .write = write_nowhere, .seek = seek_nowhere, .lease = lease_null};
+static const struct file_ops zero_ops = {.read = read_zeros,
+					 .write = write_nowhere,
+					 .seek = seek_nowhere,
+					 .lease = lease_zero,
+					 .mmap_anonymous = true};
 static const struct file_ops full_ops = {
     .read = read_zeros, .write = write_full, .seek = seek_nowhere};
 

@@ -16,7 +16,8 @@
 #include "sentry/kernel/unsupported.h"
 #include "syscalls/sysfile.h"
 
-#define COPY_CHUNK 65536 /* of sendfile and its like, on the way from file to file */
+#define COPY_CHUNK    65536 /* of sendfile and its like, on the way from file to file */
+#define TASK_SIZE_MAX 0x7ffffffff000ull
 
 /* ---- waiting ---- */
 
@@ -95,6 +96,12 @@ int64_t file_write_wait(struct task *t, struct file *f, struct uio *u, int64_t *
 
 /* ---- read, write, pread64, pwrite64 ---- */
 
+/* access_ok of Linux: looked at before the file is asked, so also by those that need no buffer. */
+static bool is_user_range(uint64_t va, uint64_t size)
+{
+	return va <= TASK_SIZE_MAX && size <= TASK_SIZE_MAX - va;
+}
+
 static int64_t read_one(struct task *t, const struct sysargs *a, int64_t *pos)
 {
 	struct fd_io io = fd_borrow_io(t, abi_int(a->arg[0]));
@@ -104,7 +111,10 @@ static int64_t read_one(struct task *t, const struct sysargs *a, int64_t *pos)
 	if (!io.file)
 		return -EBADF;
 	uio_init_user(&u, t, uaddr(a->arg[1]), a->arg[2]);
-	ret = file_read_wait(t, io.file, &u, pos, false);
+	if (file_readable(io.file) && !is_user_range(a->arg[1], a->arg[2]))
+		ret = -EFAULT;
+	else
+		ret = file_read_wait(t, io.file, &u, pos, false);
 	lease_note(t, abi_int(a->arg[0]), io.file);
 	fd_return(&io);
 	return ret;
@@ -119,7 +129,10 @@ static int64_t write_one(struct task *t, const struct sysargs *a, int64_t *pos)
 	if (!io.file)
 		return -EBADF;
 	uio_init_user(&u, t, uaddr(a->arg[1]), a->arg[2]);
-	ret = file_write_wait(t, io.file, &u, pos, false);
+	if (file_writable(io.file) && !is_user_range(a->arg[1], a->arg[2]))
+		ret = -EFAULT;
+	else
+		ret = file_write_wait(t, io.file, &u, pos, false);
 	if (ABI_S_ISCHR(io.file->inode->mode))
 		lease_note(t, abi_int(a->arg[0]), io.file);
 	fd_return(&io);

@@ -84,7 +84,7 @@ def limits(box):
         equal(value(box, "cpu", "", "cpu.max"), "50000 100000", "cpu.max")
     equal(value(box, "cpuset", "cpuset.cpus", "cpuset.cpus"), "0", "cpus")
     # Room for the sentry's and the gofer's own threads above what guests may have.
-    equal(value(box, "pids", "pids.max", "pids.max"), "164", "pids")
+    equal(value(box, "pids", "pids.max", "pids.max"), "180", "pids")
     box.ok("delete", box.id)
 
 

@@ -45,9 +45,10 @@ enum thread_state {
 
 /* A host process: one stub process with all its threads. */
 struct host_process {
-	struct refcount refs;	/* one a thread, and one until it is reaped */
-	pid_t pid;		/* [I] */
-	pid_t vm_tid;		/* [p] a thread of it that is there, for process_vm_* */
+	struct refcount refs; /* one a thread, and one until it is reaped */
+	pid_t pid;	      /* [I] */
+	atomic_int
+	    vm_tid; /* [a] written with [p]: a thread of it that is there, for process_vm_* */
 	struct platform_mm *mm; /* [I] a reference */
 	bool dead;		/* [p] reaped, or about to be: pid must not be used any more */
 	bool killed;		/* [p] by platform_kill */
@@ -66,7 +67,7 @@ struct platform_mm {
 	struct channel *home;	     /* [I] that of the first slot */
 	struct channel *rest;	     /* [p] STUB_SLOTS of them once a second slot was taken; touched
 					ones exist */
-	atomic_int vm_pid;	     /* [a] vm_tid of a living process of it; 0: none */
+	atomic_int vm_id;	     /* [a] process_vm_id of a living process of it; 0: none */
 	atomic_bool born;	     /* [a] it has, or had, a process; or will never have one */
 	struct list processes;	     /* [p] */
 	uint32_t first_slot;	     /* [I] of its first thread */
@@ -294,11 +295,19 @@ void thread_dies_locked(struct platform_thread *t, bool by_host);
 void run_deaths(struct platform *p);
 void process_kill_locked(struct host_process *process);
 /*
- * That thread was told to exit, while its process goes on: the memory is had through another one,
+ * That thread will be told to exit, while its process goes on: the memory is had through another one,
  * if there is one. (The first one's id is the process's, but once it is gone the host finds no
  * memory there.) Caller holds p->lock.
  */
 void process_vm_moves_locked(struct host_process *process, pid_t gone);
+/* The id of its first thread, if that is there; else that of another one, negative: the host may
+ * have given that to another process since (usermem.c). */
+static inline pid_t process_vm_id(const struct host_process *process)
+{
+	pid_t tid = atomic_load_explicit(&process->vm_tid, memory_order_relaxed);
+
+	return tid == process->pid ? tid : -tid;
+}
 /* To be killed by the next platform_settle. Caller holds p->lock. */
 void process_doom_locked(struct host_process *process);
 uint64_t random_token(void);

@@ -712,16 +712,24 @@ static bool start_child(struct platform_thread *parent, const struct platform_re
 	return true;
 }
 
+/* Before it is gone: others need the memory while it is going. */
+static void prepare_exit(struct platform_thread *t)
+{
+	struct platform *p = t->p;
+
+	mutex_lock(&p->lock);
+	if (t->state != THREAD_DEAD && t->process)
+		process_vm_moves_locked(t->process, t->tid);
+	mutex_unlock(&p->lock);
+}
+
 static void exit_thread(struct platform_thread *t)
 {
 	struct platform *p = t->p;
 
 	mutex_lock(&p->lock);
-	if (t->state != THREAD_DEAD) {
+	if (t->state != THREAD_DEAD)
 		thread_dies_locked(t, false);
-		if (t->process)
-			process_vm_moves_locked(t->process, t->tid);
-	}
 	mutex_unlock(&p->lock);
 	nudge(p);
 }
@@ -741,6 +749,8 @@ void platform_reply(struct platform_thread *t, const struct platform_reply *r)
 		r = &other;
 	else if (order == PORD_CLONE)
 		order_clone(t, r->child);
+	if (order == PORD_EXIT)
+		prepare_exit(t);
 	if (p->backend->reply(t, r) < 0)
 		platform_kill(t);
 	if (order == PORD_EXIT)

@@ -182,14 +182,15 @@ static struct host_process *process_create_locked(struct platform *p, pid_t pid,
 	refcount_get(&mm->refs);
 	process->mm = mm;
 	mm->had_process = true;
-	process->pid = process->vm_tid = pid;
+	process->pid = pid;
+	atomic_store(&process->vm_tid, pid);
 	list_init(&process->threads);
 	list_init(&process->stock);
 	list_init(&process->kill_link);
 	list_init(&process->doom_link);
 	list_add_tail(&mm->processes, &process->mm_link);
-	if (atomic_load(&mm->vm_pid) == 0) /* a vfork child comes and goes */
-		atomic_store(&mm->vm_pid, pid);
+	if (atomic_load(&mm->vm_id) == 0) /* a vfork child comes and goes */
+		atomic_store(&mm->vm_id, pid);
 	mm_born(mm);
 	idmap_set(&p->pids, (uint32_t)pid, process);
 	p->processes++;
@@ -247,14 +248,18 @@ static struct host_process *process_of_child_locked(struct platform_thread *t, p
 void process_vm_moves_locked(struct host_process *process, pid_t gone)
 {
 	struct platform_mm *mm = process->mm;
-	struct platform_thread *there =
-	    list_first_or_null(&process->threads, struct platform_thread, process_link);
+	pid_t before = process_vm_id(process);
+	const struct platform_thread *there;
 
-	if (gone != process->vm_tid || !there)
+	if (gone != atomic_load(&process->vm_tid))
 		return;
-	process->vm_tid = there->tid;
-	if (atomic_load(&mm->vm_pid) == gone)
-		atomic_store(&mm->vm_pid, there->tid);
+	list_for_each (there, &process->threads, process_link)
+		if (there->tid != gone) {
+			atomic_store(&process->vm_tid, there->tid);
+			break;
+		}
+	if (atomic_load(&mm->vm_id) == before)
+		atomic_store(&mm->vm_id, process_vm_id(process));
 }
 
 void thread_bind_locked(struct platform_thread *t, pid_t tid)
@@ -274,7 +279,7 @@ void thread_bind_locked(struct platform_thread *t, pid_t tid)
 	list_add_tail(&process->threads, &t->process_link);
 	idmap_set(&t->p->tids, (uint32_t)tid, t);
 	if (alone) /* who made it has exited meanwhile, or it is the first one */
-		process_vm_moves_locked(process, process->vm_tid);
+		process_vm_moves_locked(process, atomic_load(&process->vm_tid));
 }
 
 void process_kill_locked(struct host_process *process)
@@ -384,10 +389,10 @@ void process_died_locked(struct platform *p, struct host_process *process)
 	}
 	list_del(&process->mm_link);
 	list_del(&process->kill_link);
-	atomic_store(&mm->vm_pid,
+	atomic_store(&mm->vm_id,
 		     list_empty(&mm->processes)
 			 ? 0
-			 : list_first(&mm->processes, struct host_process, mm_link)->vm_tid);
+			 : process_vm_id(list_first(&mm->processes, struct host_process, mm_link)));
 	process_put(process);
 }
 

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -94,19 +95,44 @@ static ssize_t vm_call(struct platform *p, pid_t pid, uint64_t va, void *buf, si
 static pid_t next_process(struct platform_mm *mm, pid_t gone)
 {
 	struct host_process *process;
-	pid_t pid = 0;
+	pid_t id = 0;
 	bool found = false;
 
 	mutex_lock(&mm->p->lock);
 	list_for_each (process, &mm->processes, mm_link) {
 		if (found) {
-			pid = process->vm_tid;
+			id = process_vm_id(process);
 			break;
 		}
-		found = process->vm_tid == gone;
+		found = process_vm_id(process) == gone;
 	}
 	mutex_unlock(&mm->p->lock);
-	return pid;
+	return id;
+}
+
+/*
+ * Whether that thread is still one of the memory's. The id of a process stays taken until we have
+ * reaped it; that of another thread is the host's to give away as soon as the thread has ended,
+ * which a hostile one can do without a word: then it may be another process's by now.
+ *
+ *	thread, as the guest likes	sentry
+ *	bell, interrupted by a kick;
+ *	exits
+ *	other processes come and go
+ *	until one has its id		writes what the call returns: asks for the thread first
+ */
+static bool is_thread_of(struct platform_mm *mm, pid_t tid)
+{
+	struct platform *p = mm->p;
+	const struct platform_thread *t;
+	bool is;
+
+	mutex_lock(&p->lock);
+	t = idmap_get(&p->tids, (uint32_t)tid);
+	is = t && t->mm == mm && t->process && !t->process->dead &&
+	     syscall(SYS_tgkill, t->process->pid, tid, 0) == 0;
+	mutex_unlock(&p->lock);
+	return is;
 }
 
 /*
@@ -164,22 +190,38 @@ static ssize_t mem_call(struct platform *p, pid_t pid, uint64_t va, void *buf, s
 typedef ssize_t vm_func(struct platform *p, pid_t pid, uint64_t va, void *buf, size_t size,
 			bool write);
 
+/* The id by which t's memory is had, as process_vm_id; t itself is there if it is no liar. */
+static pid_t vm_id_of(const struct platform_thread *t)
+{
+	pid_t id = process_vm_id(t->process);
+
+	return id > 0 ? id : t->tid == t->process->pid ? t->tid : -t->tid;
+}
+
+static ssize_t vm_ask(struct platform_mm *mm, pid_t id, vm_func *func, uint64_t va, void *buf,
+		      size_t size, bool write)
+{
+	if (unlikely(id < 0) && !is_thread_of(mm, -id))
+		return -ESRCH;
+	return func(mm->p, id < 0 ? -id : id, va, buf, size, write);
+}
+
 /* Asks the thread, then one process of the address space after the other until one is there. */
 static ssize_t vm_try(struct platform_thread *t, struct platform_mm *mm, vm_func *func, uint64_t va,
 		      void *buf, size_t size, bool write)
 {
-	ssize_t n = t && t->process ? func(mm->p, t->tid, va, buf, size, write) : -ESRCH;
-	pid_t pid;
+	ssize_t n = t && t->process ? vm_ask(mm, vm_id_of(t), func, va, buf, size, write) : -ESRCH;
+	pid_t id;
 
 	if (likely(n != -ESRCH))
 		return n;
-	pid = atomic_load(&mm->vm_pid);
-	if (unlikely(!pid) && !atomic_load(&mm->born)) {
+	id = atomic_load(&mm->vm_id);
+	if (unlikely(!id) && !atomic_load(&mm->born)) {
 		mm_await_birth(mm);
-		pid = atomic_load(&mm->vm_pid);
+		id = atomic_load(&mm->vm_id);
 	}
-	for (; pid && n == -ESRCH; pid = next_process(mm, pid))
-		n = func(mm->p, pid, va, buf, size, write);
+	for (; id && n == -ESRCH; id = next_process(mm, id))
+		n = vm_ask(mm, id, func, va, buf, size, write);
 	return n;
 }
 

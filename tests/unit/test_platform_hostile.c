@@ -21,6 +21,7 @@
 
 #include "base/feature.h"
 #include "platform/filter.h"
+#include "platform/internal.h"
 #include "platform/stub/layout.h"
 #include "platform/stub_image.h"
 #include "tests/unit/guest/minisentry.h"
@@ -357,6 +358,32 @@ static void sentry_is_whole(void **state)
 	assert_int_equal(mini.alive, 0);
 }
 
+/*
+ * A thread that has left without a word, and whose id the host has given to another process: what is
+ * read and written for its process doesn't go to that one.
+ */
+static void memory_of_who_has_left(void **state)
+{
+	struct guest *g[2] = {mini_spawn(&mini, P_SPIN, 0, 0), mini_spawn(&mini, P_SPIN, 0, 0)};
+	struct platform_mm *mm;
+	uint64_t word = 0;
+	pid_t stranger;
+
+	(void)state;
+	while (g[0]->program >= 0 || g[1]->program >= 0)
+		mini_step(&mini);
+	mm = platform_thread_mm(g[0]->pt);
+	assert_int_equal(platform_read(NULL, mm, GUEST_BASE, &word, sizeof(word)), sizeof(word));
+	stranger = platform_host_tid(g[1]->pt);
+	mutex_lock(&mini.p->lock);
+	atomic_store(&g[0]->pt->process->vm_tid, stranger);
+	atomic_store(&mm->vm_id, process_vm_id(g[0]->pt->process));
+	mutex_unlock(&mini.p->lock);
+	assert_int_equal(platform_read(NULL, mm, GUEST_BASE, &word, sizeof(word)), 0);
+	assert_int_equal(platform_write(NULL, mm, GUEST_BASE, &word, sizeof(word)), 0);
+	mini_run_and_kill(&mini, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -371,6 +398,7 @@ int main(void)
 	    cmocka_unit_test(killed_at_any_moment),
 	    cmocka_unit_test(every_number_at_every_syscall_instruction),
 	    cmocka_unit_test(exec_in_place_of_a_leaver),
+	    cmocka_unit_test(memory_of_who_has_left),
 	    cmocka_unit_test(sentry_is_whole),
 	};
 

@@ -692,7 +692,7 @@ static void known_lease(const char *op, const struct platform_thread *t, uint32_
 			uint32_t what)
 {
 	known(op, t);
-	if (index >= PLATFORM_LEASES || (what & ~(PLATFORM_LEASE_READ | PLATFORM_LEASE_STAT)))
+	if (index >= PLATFORM_LEASES || (what & ~PLATFORM_LEASE_ALL))
 		broken(op, "no such lease: %u, %x", index, what);
 }
 

@@ -59,7 +59,5 @@ void platform_lease_revoke(struct platform_thread *t, uint32_t index, uint32_t w
 
 uint32_t platform_lease_allowed(struct platform_thread *t, uint32_t index)
 {
-	return atomic_load(&t->ch->own.leased) >> index &
-	       (PLATFORM_LEASE_READ | PLATFORM_LEASE_STAT | PLATFORM_LEASE_HEAD |
-		PLATFORM_LEASE_DEVICE);
+	return atomic_load(&t->ch->own.leased) >> index & PLATFORM_LEASE_ALL;
 }

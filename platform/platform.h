@@ -269,9 +269,11 @@ struct platform_own {
 #define PLATFORM_LEASE_STAT   0x0000100u /* fstat */
 #define PLATFORM_LEASE_HEAD   0x0010000u /* with READ, of what is in the head: one at a time */
 #define PLATFORM_LEASE_DEVICE 0x1000000u /* what `device` says */
-#define PLATFORM_LEASES	      8		 /* a thread */
-#define PLATFORM_LEASE_SIZE   (64ull << 20)
-#define PLATFORM_HEAD_SIZE    8192
+#define PLATFORM_LEASE_ALL                                                                         \
+	(PLATFORM_LEASE_READ | PLATFORM_LEASE_STAT | PLATFORM_LEASE_HEAD | PLATFORM_LEASE_DEVICE)
+#define PLATFORM_LEASES	    8 /* a thread */
+#define PLATFORM_LEASE_SIZE (64ull << 20)
+#define PLATFORM_HEAD_SIZE  8192
 enum platform_lease_device {
 	PLATFORM_DEVICE_READ_END = 1,	/* reads find the end */
 	PLATFORM_DEVICE_READ_ZEROS = 2, /* reads find zeros */

@@ -94,7 +94,7 @@
 #define LUCK_MAX     16
 #define LUCK_OUT     16 /* opens without a lease, then luck is tried again */
 #define HEAD_BEGIN   1024
-#define LEASE_ALL    (LEASE_READ | LEASE_STAT | LEASE_HEAD | LEASE_DEVICE)
+#define LEASE_ALL    PLATFORM_LEASE_ALL
 
 struct lease {
 	struct list link;  /* [l] in inode.leases */

@@ -60,6 +60,7 @@ UNIT_platform_hostile_ptrace := $(UNIT_platform)
 UNIT_platform_zygote_ptrace := $(UNIT_platform)
 UNIT_platform_unborn := $(UNIT_platform)
 UNIT_platform_lent := $(UNIT_platform)
+UNIT_platform_stock := $(UNIT_platform)
 UNIT_platform_unborn_ptrace := $(UNIT_platform)
 UNIT_patch := $(PATCH_SRCS)
 UNIT_platform_filter := platform/filter.c

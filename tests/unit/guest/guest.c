@@ -45,7 +45,7 @@ static long call6(long nr, long a, long b, long c, long d, long e)
 			CALL(G_DONE, __LINE__);                                                    \
 	} while (0)
 
-#define SCRATCH 0x20000000ul
+#define SCRATCH GUEST_SCRATCH
 
 static char stacks[64][4096] __attribute__((aligned(16)));
 static volatile uint32_t counter;
@@ -115,9 +115,9 @@ static void p_memory(void)
 
 /* --- signals --- */
 
-__asm__(".text\n.globl restorer\nrestorer:\n mov $497, %eax\n syscall\n");
+__asm__(".text\n.globl restorer\nrestorer:\n mov $496, %eax\n syscall\n");
 void restorer(void);
-_Static_assert(G_SIGRETURN == 497, "restorer's number");
+_Static_assert(G_SIGRETURN == 496, "restorer's number");
 
 /* Skips the faulting instruction, which is 2 bytes long in all our programs. */
 static void on_signal(int sig, struct abi_siginfo *info, struct abi_ucontext *uc)
@@ -258,10 +258,34 @@ static void p_threads(long count)
 {
 	for (long done = 0; done < count; done += 50) {
 		for (int i = 0; i < 50; i++)
-			EXPECT(CALL(G_THREAD, thread_main, i, stack_top(i)) > 0);
+			EXPECT(CALL(G_CLONE, GUEST_CLONE_THREAD, thread_main, i, stack_top(i)) > 0);
 		EXPECT(CALL(G_WAIT, 50) == 0);
 	}
 	EXPECT(counter == count);
+}
+
+static void once(long arg)
+{
+	counter = (uint32_t)arg;
+	CALL(G_EXIT);
+}
+
+static void p_again(long count, long how)
+{
+	if (how != GC_PLAIN)
+		EXPECT(CALL(G_MMAP, SCRATCH, 4096, 3) == 0);
+	for (long i = 1; i <= count; i++) {
+		long r = CALL(G_CLONE, GUEST_CLONE_THREAD, once, i, stack_top(0),
+			      i % 2 ? GC_PLAIN : how);
+
+		if (how == GC_FAILS && i % 2 == 0) {
+			EXPECT(r == -12 && counter == (uint32_t)i - 1);
+			continue;
+		}
+		EXPECT(r > 0);
+		EXPECT(CALL(G_WAIT, 1) == 0);
+		EXPECT(counter == (uint32_t)i);
+	}
 }
 
 static void forking_thread(long arg)
@@ -283,7 +307,7 @@ static void forking_thread(long arg)
 static void p_fork_in_thread(void)
 {
 	for (int i = 0; i < 4; i++)
-		EXPECT(CALL(G_THREAD, forking_thread, i, stack_top(i)) > 0);
+		EXPECT(CALL(G_CLONE, GUEST_CLONE_THREAD, forking_thread, i, stack_top(i)) > 0);
 	EXPECT(CALL(G_WAIT, 4) == 0);
 	EXPECT(counter == 4);
 }
@@ -326,7 +350,7 @@ static void reader(long arg)
 
 static void p_vfork_reads(void)
 {
-	EXPECT(CALL(G_THREAD, reader, 0, stack_top(2)) > 0);
+	EXPECT(CALL(G_CLONE, GUEST_CLONE_THREAD, reader, 0, stack_top(2)) > 0);
 	for (int i = 1; i < 200; i++)
 		EXPECT(CALL(G_VFORK, vfork_main, i, stack_top(1)) > 0);
 	handler_runs = 1;
@@ -525,7 +549,8 @@ static void p_kicked(long rounds)
 {
 	EXPECT(CALL(G_HANDLER, on_kick, restorer) == 0);
 	for (int i = 0; i < 4; i++)
-		EXPECT(CALL(G_THREAD, kicked_thread, rounds, stack_top(8 * i + 7)) > 0);
+		EXPECT(CALL(G_CLONE, GUEST_CLONE_THREAD, kicked_thread, rounds,
+			    stack_top(8 * i + 7)) > 0);
 	EXPECT(CALL(G_WAIT, 4) == 0);
 	EXPECT(counter == 4);
 }
@@ -588,7 +613,7 @@ static void pong(long rounds)
 static void p_ping_pong(long rounds)
 {
 	turn_of[0] = 1;
-	EXPECT(CALL(G_THREAD, pong, rounds, stack_top(7)) > 0);
+	EXPECT(CALL(G_CLONE, GUEST_CLONE_THREAD, pong, rounds, stack_top(7)) > 0);
 	take_turns(0, rounds);
 	EXPECT(CALL(G_WAIT, 1) == 0);
 }
@@ -755,6 +780,31 @@ static void p_lie(long address, long kind)
 	CALL(G_DONE, __LINE__);
 }
 
+/* Says that it exits; if it is heard of after that it wants something else. */
+static void undead(long address)
+{
+	struct channel *ch = own_channel() + 1; /* slot 1 */
+
+	for (int i = 0;; i++) {
+		ch->call.type = PEV_CALL;
+		ch->call.window_count = 0;
+		ch->call.nr = i ? G_NOP : G_EXIT;
+		ch->seq++;
+		ch->state = CHANNEL_REQUEST;
+		stub_call(address, STUB_DOORBELL, BELL_EVENT,
+			  (long)((uint64_t)ch->seq | ((uint64_t)ch - STUB_CHANNELS) / CHANNEL_STRIDE
+							 << 32));
+	}
+}
+
+static void p_undead(long address)
+{
+	EXPECT(CALL(G_CLONE, GUEST_CLONE_THREAD, undead, address, stack_top(0)) > 0);
+	EXPECT(CALL(G_WAIT, 1) == 0);
+	for (;;)
+		CALL(G_NOP, 1);
+}
+
 /* mmap through the stub's instruction, of which the sentry hears nothing. */
 static long stub_mmap(long address, uint64_t at, uint64_t size)
 {
@@ -816,7 +866,7 @@ static void bell_thread(long address)
 static void p_bells(long address)
 {
 	for (int i = 0; i < 8; i++)
-		EXPECT(CALL(G_THREAD, bell_thread, address, stack_top(i)) > 0);
+		EXPECT(CALL(G_CLONE, GUEST_CLONE_THREAD, bell_thread, address, stack_top(i)) > 0);
 	for (;;)
 		CALL(G_NOP, 1);
 }
@@ -826,7 +876,7 @@ static void p_jump(long address, long gs)
 {
 	uint64_t base = gs == 1 ? STUB_CHANNELS + 0xc0000000 : STUB_CHANNELS + CHANNEL_STRIDE;
 
-	EXPECT(CALL(G_THREAD, kicked_thread, 100, stack_top(7)) > 0);
+	EXPECT(CALL(G_CLONE, GUEST_CLONE_THREAD, kicked_thread, 100, stack_top(7)) > 0);
 	if (gs)
 		__asm__ volatile("wrgsbase %0" ::"r"(base));
 	__asm__ volatile("mov %0, %%rdx\n mov $39, %%eax\n mov $0x400000, %%ecx\n"
@@ -915,7 +965,8 @@ static void run(long program, long arg, long arg2)
 	case P_PING_PONG:
 		return p_ping_pong(arg);
 	case P_GARBAGE:
-		EXPECT(CALL(G_THREAD, arg ? scribbler : thread_main, 0, stack_top(0)) > 0);
+		EXPECT(CALL(G_CLONE, GUEST_CLONE_THREAD, arg ? scribbler : thread_main, 0,
+			    stack_top(0)) > 0);
 		return p_garbage();
 	case P_STUB_SYSCALLS:
 		return p_stub_syscalls(arg, arg2);
@@ -923,6 +974,10 @@ static void run(long program, long arg, long arg2)
 		return p_unmap_stub(arg);
 	case P_BELLS:
 		return p_bells(arg);
+	case P_UNDEAD:
+		return p_undead(arg);
+	case P_AGAIN:
+		return p_again(arg, arg2);
 	case P_LIE:
 		return p_lie(arg, arg2);
 	case P_JUMP:

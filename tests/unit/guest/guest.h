@@ -7,6 +7,18 @@
 #define GUEST_SIZE	 0x80000ul /* image, zero-filled behind it */
 #define GUEST_STACK	 0x10000000ul
 #define GUEST_STACK_SIZE 0x100000ul
+#define GUEST_SCRATCH	 0x20000000ul
+
+/* Linux's clone, which stubs know: (GUEST_CLONE_THREAD, fn, arg, stack top, enum guest_clone) */
+#define G_CLONE		   56
+#define GUEST_CLONE_THREAD 0x10000
+
+/* The reply that orders the clone does something besides. */
+enum guest_clone {
+	GC_PLAIN,
+	GC_MAPS,  /* mprotect of SCRATCH, which may fail and doesn't */
+	GC_FAILS, /* ... and fails */
+};
 
 enum guest_call {
 	G_FIRST = 480,
@@ -16,7 +28,6 @@ enum guest_call {
 	G_OUT,		  /* (buf, size, n): n bytes 'a' + i % 26 */
 	G_STR,		  /* (s): its length as the sentry sees it */
 	G_FORK,		  /* like fork */
-	G_THREAD,	  /* (fn, arg, stack top) */
 	G_VFORK,	  /* (fn, arg, stack top): the parent goes on when the child is gone */
 	G_WAIT,		  /* (n): until n children (processes or threads) of this one are gone */
 	G_EXIT,		  /* ends this thread */
@@ -53,6 +64,7 @@ enum guest_program {
 	P_FORK,
 	P_FORKS,   /* (count) */
 	P_THREADS, /* (count) */
+	P_AGAIN,   /* (count, enum guest_clone): threads one after the other */
 	P_FORK_IN_THREAD,
 	P_VFORK,
 	P_VFORK_READS,
@@ -81,8 +93,9 @@ enum guest_program {
 	P_INT80,
 	P_EXEC_LEAVER, /* (a syscall instruction's address, next program): maps where the sentry
 			  knows nothing of it */
-	P_JUMP, /* (an address of the stub's text, gs: 0 as it was, 1 unmapped, 2 another's) */
-	P_LIE,	/* (a syscall instruction's address, what kind of lie) */
+	P_JUMP,	  /* (an address of the stub's text, gs: 0 as it was, 1 unmapped, 2 another's) */
+	P_LIE,	  /* (a syscall instruction's address, what kind of lie) */
+	P_UNDEAD, /* (a syscall instruction's address): rings again when it has ended */
 };
 
 #endif

@@ -305,6 +305,10 @@ static void do_clone(struct mini *m, struct guest *g, enum platform_clone kind, 
 	struct guest *child = guest_new(m, g);
 	struct platform_reply r = {
 	    .set_ret = true, .order = PORD_CLONE, .report = kind == PCLONE_VFORK};
+	struct memop op = {.type = MEMOP_MPROTECT,
+			   .prot = PROT_READ | PROT_WRITE,
+			   .addr = GUEST_SCRATCH,
+			   .size = 4096};
 	struct platform_thread *pt;
 	bool lent = kind == PCLONE_VFORK && platform_can_lend(g->pt);
 	int err = platform_clone_prepare(g->pt, lent ? PCLONE_LENT : kind, child, &pt);
@@ -332,6 +336,12 @@ static void do_clone(struct mini *m, struct guest *g, enum platform_clone kind, 
 	}
 	r.ret = child->number;
 	r.child = child->pt;
+	if (kind == PCLONE_THREAD && a[3] != GC_PLAIN) {
+		op.addr += a[3] == GC_FAILS ? op.size : 0;
+		r.memops = &op;
+		r.memop_count = 1;
+	}
+	g->clone_child = child;
 	if (lent)
 		platform_lend(pt);
 	else
@@ -485,8 +495,8 @@ static void call(struct mini *m, struct guest *g, const struct platform_event *e
 		return do_str(g, a);
 	case G_FORK:
 		return do_clone(m, g, PCLONE_FORK, a);
-	case G_THREAD:
-		return do_clone(m, g, PCLONE_THREAD, a);
+	case G_CLONE:
+		return do_clone(m, g, PCLONE_THREAD, a + 1);
 	case G_VFORK:
 		return do_clone(m, g, PCLONE_VFORK, a);
 	case G_WAIT:
@@ -577,6 +587,16 @@ static void vfork_reported(struct guest *g)
 		reply_ret(g, child);
 }
 
+/* The clone wasn't made. */
+static void clone_failed(struct guest *g, int error)
+{
+	struct guest *child = g->clone_child;
+
+	platform_thread_put(child->pt);
+	guest_drop(the_mini, child);
+	reply_ret(g, error);
+}
+
 static void report(struct guest *g, const struct platform_event *ev)
 {
 	const struct platform_report *r = &ev->report;
@@ -588,6 +608,8 @@ static void report(struct guest *g, const struct platform_event *ev)
 		start_program(g);
 	} else if (g->ev.type == PEV_CALL && g->ev.call.nr == G_VFORK && r->step == PREP_DONE) {
 		vfork_reported(g);
+	} else if (g->ev.type == PEV_CALL && g->ev.call.nr == G_CLONE) {
+		clone_failed(g, r->error);
 	} else if (r->step == PREP_DONE) {
 		reply_ret(g, (int64_t)r->value);
 	} else {

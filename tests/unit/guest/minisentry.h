@@ -30,7 +30,8 @@ struct guest {
 	struct platform_event ev;   /* the one not yet replied to */
 	struct platform_regs start; /* what a thread begins with */
 	long program, arg, arg2;
-	long answer; /* given by G_ANSWERS, for call 39 */
+	struct guest *clone_child; /* ordered last */
+	long answer;		   /* given by G_ANSWERS, for call 39 */
 };
 
 /* The platform to be tested: a file that includes another test defines this first. */

@@ -4,9 +4,9 @@
  *
  * A *lease* lets the thread of one task answer read, pread64, lseek and fstat of one descriptor by
  * itself (platform/stub/lease.c): the file's content is mapped in its host process, and size,
- * attributes and position are in its channel. It costs a descriptor handed in and a mmap, 10 to
- * 20 us, and saves half a microsecond or more a call; so it is given at the HOT_CALLS-th call on an
- * open file, with that call's reply.
+ * attributes and position are in its channel. It costs a descriptor handed in and a mmap, 10 us,
+ * and saves 0.5 to 2.5 us a call; so it is given at the HOT_CALLS-th call on an open file, with
+ * that call's reply: who makes no more of them has lost about as much again as they cost.
  *
  *	calls on f get hot		lease_note: `wanted`
  *	the reply			a slot, an entry in the inode's list, mmap, what it allows
@@ -86,8 +86,9 @@
 #include "sentry/mm/usermem.h"
 #include "sentry/vfs/files.h"
 
-#define HOT_CALLS    64
-#define WARM_CALLS   16
+#define HOT_CALLS    16
+#define DEVICE_CALLS 4 /* the same, where nothing has to be mapped */
+#define WARM_CALLS   8
 #define COLD_CALLS   4096 /* before one that could not be given is tried again */
 #define GIVEN_UP_MAX 4
 #define LUCK_FIRST   4
@@ -297,11 +298,14 @@ void lease_note_slow(struct task *t, int fd, struct file *f)
 {
 	int32_t heat = __atomic_load_n(&f->heat, __ATOMIC_RELAXED) + 1;
 	const struct lease *l = t->leases ? lease_of(t->leases, f) : NULL;
+	int32_t hot = l && l->mapped ? WARM_CALLS : HOT_CALLS;
 
 	if (!t->kernel->leases)
 		return;
+	if (ABI_S_ISCHR(f->inode->mode))
+		hot = DEVICE_CALLS;
 	__atomic_store_n(&f->heat, heat, __ATOMIC_RELAXED);
-	if (heat >= (l && l->mapped ? WARM_CALLS : HOT_CALLS) || feature_forced(FEATURE_LEASES))
+	if (heat >= hot || feature_forced(FEATURE_LEASES))
 		t->lease_wanted = fd + 1;
 }
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Windows: copies of the buffers that a call reads, room for those it writes. */
+#include <sys/syscall.h>
+
+#include "abi/futex.h"
 #include "abi/socket.h"
 #include "abi/uio.h"
 #include "platform/stub/plan.h"
@@ -113,6 +116,16 @@ static void fill_one(struct fill *f, const struct copywin *cw, const uint64_t ar
 		fill_message(f, w, cw->kind == COPYWIN_MSG_OUT);
 }
 
+/* Who ends has, in all likelihood, an empty list; whoever looks at it needs to see its head. */
+static void fill_robust_list(struct fill *f)
+{
+	uint64_t head = atomic_load_explicit(&f->ch->own.robust_list, memory_order_relaxed);
+
+	f->planned = false;
+	if (stub_boot.own_state && head < PLATFORM_GUEST_MAX)
+		fill_buffer(f, head, sizeof(struct abi_robust_list_head), false);
+}
+
 void stub_fill_windows(struct channel *ch)
 {
 	const struct platform_regs *r = &ch->req.regs;
@@ -124,6 +137,8 @@ void stub_fill_windows(struct channel *ch)
 
 		for (uint32_t i = 0; i < plan->count; i++)
 			fill_one(&f, &plan->win[i], arg);
+		if (r->rax == SYS_exit)
+			fill_robust_list(&f);
 	}
 	ch->req.window_count = f.planned ? f.string_size : f.count;
 	if (f.planned)

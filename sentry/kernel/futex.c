@@ -45,6 +45,7 @@
 #include "sentry/kernel/task.h"
 #include "sentry/kernel/task_block.h"
 #include "sentry/mm/mm.h"
+#include "sentry/mm/usermem.h"
 
 #define BUCKETS 1024
 
@@ -465,7 +466,8 @@ void futex_exit_robust(struct task *t)
 	uint64_t entry, next;
 	uint64_t pending;
 
-	if (!read_guest(t, t->robust_list, &head, sizeof(head)))
+	/* Comes with the call that ends the thread. */
+	if (copy_from_user(t, &head, uaddr(t->robust_list), sizeof(head)))
 		return;
 	entry = head.list.next;
 	pending = head.list_op_pending;

@@ -735,6 +735,15 @@ static int asked_locked(struct platform_thread *t, const struct seccomp_notif *n
 	return 0;
 }
 
+/*
+ * Whether t, whose id somebody has, ended without our being told (as a hostile one can do, while
+ * its process lives): the host has given its id to another since.
+ */
+static bool has_left(const struct platform_thread *t, pid_t tid)
+{
+	return t->process && syscall(SYS_tgkill, t->process->pid, tid, 0) < 0;
+}
+
 static int dispatch_locked(struct platform *p, const struct seccomp_notif *n,
 			   struct platform_event *ev)
 {
@@ -751,7 +760,7 @@ static int dispatch_locked(struct platform *p, const struct seccomp_notif *n,
 		notify_send(p, n->id, 0, 0);
 		return 0;
 	} else if (n->data.args[0] == BELL_HELLO) {
-		if (!t)
+		if (!t || has_left(t, (pid_t)n->pid))
 			return hello_locked(p, n, ev);
 		if (n->data.args[1] == t->token && t->seq == 0) {
 			mutex_lock(&t->lock);

@@ -95,6 +95,44 @@ static void has_the_id_of_one_that_died_early(void **state)
 	assert_int_equal(mini.result, 0);
 }
 
+/* Ids of threads of a process, which have ended without a word: the host uses them again. */
+static void note_left(struct platform *p, struct platform_thread *t)
+{
+	uint32_t newest;
+
+	mutex_lock(&p->lock);
+	newest = newest_pid_locked(p);
+	for (uint32_t id = newest + 1; id < newest + 64; id++)
+		if (!idmap_get(&p->tids, id))
+			idmap_set(&p->tids, id, t);
+	mutex_unlock(&p->lock);
+}
+
+static void has_the_id_of_one_that_left(void **state)
+{
+	struct guest *g = mini_spawn(&mini, P_SPIN, 0, 0);
+	struct guest *forks;
+	uint32_t number;
+
+	(void)state;
+	if (!strcmp(mini_platform, "ptrace")) {
+		mini_run_and_kill(&mini, 1);
+		return;
+	}
+	while (g->program >= 0)
+		mini_step(&mini);
+	forks = mini_spawn(&mini, P_FORKS, FORKS / 10, 0);
+	number = forks->number;
+	while (mini.guests[number % 4096]) {
+		note_left(mini.p, g->pt);
+		mini_run_for(&mini, 20);
+	}
+	assert_int_equal(mini.host_kills, 0);
+	assert_int_equal(mini.result, 0);
+	assert_int_equal(mini.alive, 1);
+	mini_run_and_kill(&mini, 1);
+}
+
 /*
  * The sentry comes for the next event, and just then the last one's thread is answered and calls
  * again: that request is nobody's yet and must stay one.
@@ -122,6 +160,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(killed_before_its_clone, setup, teardown),
 	    cmocka_unit_test_setup_teardown(has_the_id_of_one_that_died_early, setup, teardown),
+	    cmocka_unit_test_setup_teardown(has_the_id_of_one_that_left, setup, teardown),
 	    cmocka_unit_test_setup_teardown(answered_when_looked_at, setup, teardown),
 	};
 

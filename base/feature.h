@@ -79,7 +79,8 @@ enum feature_kind {
 	  "speed: each new process has a new channel file")                                        \
 	X(LENT_VFORK, "lent-vfork", FEATURE_SPEED, "", "speed: each vfork makes a host process")   \
 	X(THREAD_STOCK, "thread-stock", FEATURE_SPEED, "",                                         \
-	  "speed: each new thread of a guest is a new host thread")
+	  "speed: each new thread of a guest is a new host thread")                                \
+	X(APART, "apart", FEATURE_SPEED, "", "speed: guests that run in parallel share a CPU")
 
 enum feature {
 #define FEATURE_ENUM(id, ...) FEATURE_##id,

@@ -9,6 +9,7 @@
  *	platform.lock		who is who: ids, processes, slots, clones under way, deaths
  *	  platform_thread.lock	state of one thread, its present notification, what was ordered
  *	  platform.arena_lock	where channel files are mapped
+ *	  places.lock		who was left on which CPU
  * No callback is made with either held. Both are below every lock of the sentry.
  */
 #ifndef PLATFORM_INTERNAL_H
@@ -32,6 +33,7 @@
 #define RANK_PLATFORM	     86
 #define RANK_PLATFORM_THREAD 88
 #define RANK_PLATFORM_ARENA  89
+#define RANK_PLATFORM_PLACE  90
 
 #define CHANNELS_SIZE ((uint64_t)STUB_SLOTS * CHANNEL_STRIDE)
 
@@ -173,8 +175,12 @@ struct platform_thread {
 	bool copying;	 /* [t] while STOPPED: notify/copy.c uses it, replies must wait */
 	bool had_leases; /* [o] since the program began */
 	bool to_lend;	 /* [t] notify/copy.c takes it as soon as it stops */
-	struct ordered ordered;	   /* [t] */
-	struct lost_reply *lost;   /* [t] a reply that could not be handed over */
+	struct ordered ordered;	 /* [t] */
+	struct lost_reply *lost; /* [t] a reply that could not be handed over */
+	struct list place;	 /* notify/place.c: in struct places */
+	uint64_t replied;	 /* [places.lock] time stamp of the reply that put it there */
+	/* [t] how long it runs between calls, in ticks; 0: it has just begun. Read by any. */
+	_Atomic uint64_t run_average;
 	bool watched;		   /* [L] notify/poll.c: its channel is polled */
 	uint32_t streak;	   /* [L] calls in a row that came fast */
 	uint64_t heard;		   /* [L] time stamp of the last bell */

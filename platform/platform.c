@@ -597,6 +597,8 @@ static struct platform_thread *new_sharing(struct platform_thread *parent, enum 
 	t = thread_create(parent->mm, slot, kind, cookie);
 	t->slot_fresh = fresh;
 	t->ch->seq = 0;
+	atomic_store(&t->ch->fast.asleep, 0);
+	t->ch->fast.woke = 0;
 	atomic_store(&t->ch->state, CHANNEL_IDLE);
 	atomic_store(&t->ch->tid_word, 1);
 	if (kind == PCLONE_LENT)

@@ -335,7 +335,8 @@ struct platform_config {
 	X(poll_preempted, "times that they ceased to be because the CPU was wanted")               \
 	X(spins_expired, "bells of threads that were polled: out of patience")                     \
 	X(replies_here, "replies to notifications that wake on the replier's CPU")                 \
-	X(replies_away, "replies to notifications that wake where the host likes")
+	X(replies_away, "replies to notifications that wake where the host likes")                 \
+	X(replies_apart, "of these: so that two threads don't get in each other's way")
 
 #define PLATFORM_CALLS_MAX 512
 

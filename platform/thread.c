@@ -83,6 +83,7 @@ struct platform_thread *thread_create(struct platform_mm *mm, uint32_t slot,
 	mutex_init(&t->lock, RANK_PLATFORM_THREAD);
 	list_init(&t->link);
 	list_init(&t->process_link);
+	list_init(&t->place);
 	return t;
 }
 
@@ -98,7 +99,7 @@ void platform_thread_unref(struct platform_thread *t)
 {
 	if (!refcount_put(&t->refs))
 		return;
-	check(!list_linked(&t->link) && !list_linked(&t->process_link));
+	check(!list_linked(&t->link) && !list_linked(&t->process_link) && !list_linked(&t->place));
 	process_put(t->process);
 	process_put(t->creator);
 	platform_mm_put(t->mm);

@@ -58,6 +58,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -66,23 +67,54 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <x86intrin.h>
 
 #include "base/mem.h"
 #include "platform/backend.h"
 #include "platform/filter.h"
 #include "platform/notify/notify.h"
+#include "platform/notify/place.h"
 #include "platform/notify/poll.h"
 
-static int notify_send(struct platform *p, uint64_t id, int64_t val, uint32_t flags)
+/* away: the thread is not to come to our CPU. */
+static int send_answer(struct platform *p, struct seccomp_notif_resp resp, bool away)
 {
-	struct seccomp_notif_resp resp = {.id = id, .val = val, .flags = flags};
-
 	int r;
 
 	do {
-		r = ioctl(notify_of(p)->listener, SECCOMP_IOCTL_NOTIF_SEND, &resp);
+		r = away ? notify_send_away(p, &resp)
+			 : ioctl(notify_of(p)->listener, SECCOMP_IOCTL_NOTIF_SEND, &resp);
 	} while (r < 0 && errno == EINTR); /* the filter's lock, and a debugger of ours */
 	return r < 0 ? -errno : 0;
+}
+
+static int notify_send(struct platform *p, uint64_t id, int64_t val, uint32_t flags)
+{
+	return send_answer(p, (struct seccomp_notif_resp){.id = id, .val = val, .flags = flags},
+			   false);
+}
+
+static bool wakes_here(struct platform *p)
+{
+	return atomic_load_explicit(&notify_of(p)->sync_wakes, memory_order_relaxed);
+}
+
+/* Lets a thread go on, here or elsewhere. Caller holds t->lock. */
+static int send_on(struct platform_thread *t, uint64_t id, int64_t val, uint32_t flags)
+{
+	struct platform *p = t->p;
+	struct notify *n = notify_of(p);
+	bool sync = wakes_here(p), away;
+
+	away = sync && place_is_taken(n->places, t, sched_getcpu(), __rdtsc());
+	if (sync && !away)
+		count_stat(replies_here);
+	else
+		count_stat(replies_away);
+	if (away)
+		count_stat(replies_apart);
+	return send_answer(p, (struct seccomp_notif_resp){.id = id, .val = val, .flags = flags},
+			   away);
 }
 
 /*
@@ -166,14 +198,6 @@ static int send_channel(struct platform_thread *t)
 		return fd;
 	t->channel_sent = true;
 	return sent ? 0 : notify_send(p, t->notif_id, fd, 0);
-}
-
-static void count_wake(struct platform *p)
-{
-	if (atomic_load_explicit(&notify_of(p)->sync_wakes, memory_order_relaxed))
-		count_stat(replies_here);
-	else
-		count_stat(replies_away);
 }
 
 static bool has_fds(const struct platform_reply *r)
@@ -261,12 +285,11 @@ static int reply_locked(struct platform_thread *t, const struct platform_reply *
 	if (!t->bell)
 		return 0;
 	t->bell = false;
-	count_wake(t->p);
 	if (!forked) {
-		notify_send(t->p, t->notif_id, bell_value(t),
-			    0); /* ENOENT: it is dead, or rings again */
+		send_on(t, t->notif_id, bell_value(t), 0); /* ENOENT: it is dead, or rings again */
 		return 0;
 	}
+	count_stat(replies_away);
 	err = send_channel(t);
 	if (err < 0)
 		t->state = THREAD_STOPPED;
@@ -645,6 +668,7 @@ static int event_locked(struct platform_thread *t, const struct seccomp_notif *n
 		return 0;
 	}
 	if (take_rung_locked(t, ev, &ok)) {
+		place_heard(notify_of(t->p)->places, t, t->ch->fast.ran);
 		t->seq = bell_seq(n);
 		t->notif_id = n->id;
 		t->bell = true;
@@ -727,7 +751,7 @@ static int asked_locked(struct platform_thread *t, const struct seccomp_notif *n
 	mutex_lock(&t->lock);
 	ok = n->data.nr == SYS_clone && t->state == THREAD_RUNNING &&
 	     clone_is_ordered_locked(t, n->data.args);
-	if (ok && notify_send(t->p, n->id, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE) == 0)
+	if (ok && send_on(t, n->id, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE) == 0)
 		t->clone_child->asked++;
 	mutex_unlock(&t->lock);
 	if (!ok)
@@ -851,6 +875,7 @@ static void notify_forget(struct platform_thread *t)
 {
 	lost_reply_free(t->lost);
 	t->lost = NULL;
+	place_leave(notify_of(t->p)->places, t);
 }
 
 static void notify_stop(struct platform *p)
@@ -874,6 +899,8 @@ static void notify_release(struct platform *p)
 		close(n->listener);
 	poller_free(n->poller);
 	mutex_destroy(&n->copy_lock);
+	mutex_destroy(&n->sync_lock);
+	places_free(n->places);
 	free(n->notif);
 	free(n);
 }

@@ -11,7 +11,9 @@ struct notify {
 	size_t notif_size;	     /* [I] of the host's struct seccomp_notif */
 	struct seccomp_notif *notif; /* [L] */
 	struct poller *poller;	     /* [I] */
-	atomic_bool sync_wakes;	     /* SYNC_WAKE_UP is on */
+	struct places *places;	     /* [I] */
+	atomic_bool sync_wakes;	     /* [sync_lock] SYNC_WAKE_UP is on; read by any */
+	struct mutex sync_lock;	     /* around what it is switched for */
 	struct mutex copy_lock;	     /* one copy by a stub at a time */
 	atomic_uint copy_bells;	     /* of threads that copy; a futex */
 	/* A thread that stopped while to_lend was set: with a reference and `copying` set. */
@@ -55,6 +57,8 @@ void notify_lend_locked(struct platform_thread *t);
 /* zygote.c */
 /* Whether replies bring the woken thread to the replier's CPU. */
 void notify_set_sync(struct platform *p, bool sync);
+/* Sends a reply that doesn't. 0, or -1 with errno. */
+int notify_send_away(struct platform *p, struct seccomp_notif_resp *resp);
 int notify_boot(struct platform *p, const struct platform_config *config, struct platform_thread *z,
 		const char **ret_why);
 

@@ -100,6 +100,7 @@
 
 #include "base/mem.h"
 #include "platform/notify/notify.h"
+#include "platform/notify/place.h"
 
 #define WATCHED_MAX	   16
 #define STREAK		   32  /* fast calls in a row before a thread is watched */
@@ -179,8 +180,9 @@ struct poller *poller_new(const struct platform *p, const struct platform_config
 }
 
 /* How fast the time stamp counter counts, from what has passed since the start of the sandbox. */
-static bool calibrated(struct poller *o)
+static bool calibrated(const struct platform *p)
 {
+	struct poller *o = notify_of(p)->poller;
 	uint64_t ns;
 
 	if (o->ticks_per_us)
@@ -189,6 +191,7 @@ static bool calibrated(struct poller *o)
 	if (ns < CALIBRATION_MIN_NS)
 		return false;
 	o->ticks_per_us = MAX((uint64_t)1, (__rdtsc() - o->born_ticks) / (ns / 1000));
+	places_calibrate(notify_of(p)->places, o->ticks_per_us * PLACE_PATIENCE_US);
 	return true;
 }
 
@@ -460,7 +463,7 @@ void poller_heard(struct platform_thread *t)
 	struct poller *o = notify_of(p)->poller;
 	uint64_t now = __rdtsc(), since = now - t->heard;
 
-	if (o->off || !calibrated(o))
+	if (!calibrated(p) || o->off)
 		return;
 	t->heard = now;
 	if (t->watched)

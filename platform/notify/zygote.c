@@ -29,6 +29,7 @@
 #include "base/mem.h"
 #include "platform/filter.h"
 #include "platform/notify/notify.h"
+#include "platform/notify/place.h"
 #include "platform/notify/poll.h"
 
 #ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS
@@ -108,15 +109,40 @@ static int until_ready(struct platform *p, struct platform_thread *z, pid_t pid)
 	return 0;
 }
 
+static bool set_flags(const struct notify *n, uint64_t flags)
+{
+	return ioctl(n->listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, flags) == 0;
+}
+
 /* Since Linux 6.6; only speed. */
 void notify_set_sync(struct platform *p, bool sync)
 {
 	uint64_t flags = sync ? SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP : 0;
 	struct notify *n = notify_of(p);
-	bool done = !(p->without & FEATURE_BIT(SYNC_WAKE_UP)) &&
-		    ioctl(n->listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, flags) == 0;
+	bool done;
 
+	mutex_lock(&n->sync_lock);
+	done = !(p->without & FEATURE_BIT(SYNC_WAKE_UP)) && set_flags(n, flags);
 	atomic_store_explicit(&n->sync_wakes, done && sync, memory_order_relaxed);
+	mutex_unlock(&n->sync_lock);
+}
+
+/* Who else replies meanwhile, or rings, does without the hint as well. */
+int notify_send_away(struct platform *p, struct seccomp_notif_resp *resp)
+{
+	struct notify *n = notify_of(p);
+	bool sync;
+	int r;
+
+	mutex_lock(&n->sync_lock);
+	sync = atomic_load_explicit(&n->sync_wakes, memory_order_relaxed);
+	if (sync)
+		set_flags(n, 0);
+	r = ioctl(n->listener, SECCOMP_IOCTL_NOTIF_SEND, resp);
+	if (sync)
+		set_flags(n, SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP);
+	mutex_unlock(&n->sync_lock);
+	return r;
 }
 
 static int boot_child(struct platform *p, struct platform_thread *z, struct child *c,
@@ -155,6 +181,8 @@ int notify_boot(struct platform *p, const struct platform_config *config, struct
 
 	p->state = n;
 	mutex_init(&n->copy_lock, RANK_PLATFORM_COPY);
+	mutex_init(&n->sync_lock, RANK_PLATFORM_PLACE);
+	n->places = places_new(p, config);
 	n->listener = -1;
 	n->poller = poller_new(p, config);
 	err = probe_host(n, ret_why);

@@ -166,8 +166,11 @@ struct channel_fast {
 	uint32_t trapped;	 /* calls that came by a trap and were served here */
 	uint64_t cpu_before;	 /* CPU time that the host thread used for others, ns */
 	struct stub_place
-	    *lender; /* of a thread that was lent its host thread: where that one is */
-	uint32_t spare[6];
+	    *lender;		 /* of a thread that was lent its host thread: where that one is */
+	_Atomic uint32_t asleep; /* it waits for a futex in the host */
+	uint32_t ran;		 /* for how long it ran since `woke`, when it rang; in ticks */
+	uint64_t woke;		 /* time stamp of the last return from a bell; 0: from none */
+	uint32_t spare[2];
 };
 
 /*

@@ -193,12 +193,23 @@ static long prepare(struct stub_wait *w, const struct platform_regs *r)
 	return 0;
 }
 
+static long wait_on_host(struct channel *ch, const struct stub_wait *w)
+{
+	long ret;
+
+	atomic_store_explicit(&ch->fast.asleep, 1, memory_order_relaxed);
+	ret = stub_wait(&ch->fast.kicked, w->call);
+	atomic_store_explicit(&ch->fast.asleep, 0, memory_order_relaxed);
+	ch->fast.woke = __builtin_ia32_rdtsc();
+	return ret;
+}
+
 bool stub_futex_wait(struct channel *ch, struct platform_regs *r, struct stub_wait *w)
 {
 	long ret = w->ready ? 0 : prepare(w, r);
 
 	if (ret == 0)
-		ret = stub_wait(&ch->fast.kicked, w->call);
+		ret = wait_on_host(ch, w);
 	if (ret == -EINTR_) {
 		/* The sentry hears of the kick by the call. */
 		atomic_store_explicit(&ch->fast.kicked, 0, memory_order_relaxed);

@@ -93,22 +93,33 @@ static uint32_t slot_of(const struct channel *ch)
 	return (uint32_t)(((uint64_t)ch - STUB_CHANNELS) / CHANNEL_STRIDE);
 }
 
+/* For the sentry, see notify/place.c. */
+static uint32_t time_since(uint64_t then)
+{
+	uint64_t ticks = then ? __builtin_ia32_rdtsc() - then : 0;
+
+	return ticks > UINT32_MAX ? UINT32_MAX : (uint32_t)ticks;
+}
+
 static void wait_for_reply(struct channel *ch)
 {
 	uint64_t value = post(ch) | (uint64_t)slot_of(ch) << 32;
 
 	atomic_store_explicit(&ch->state, CHANNEL_REQUEST, memory_order_release);
+	ch->fast.ran = time_since(ch->fast.woke);
+	ch->fast.woke = 0;
 	if (spin_for_reply(ch))
 		return;
 	for (;;) {
 		stub_serve_copy(ch);
 		if (atomic_load_explicit(&ch->state, memory_order_acquire) == CHANNEL_REPLY)
-			return;
+			break;
 		if (stub_boot.ptrace)
 			stub_stop();
 		else
 			ring(BELL_EVENT, value);
 	}
+	ch->fast.woke = __builtin_ia32_rdtsc();
 }
 
 static void note_kick(struct channel *ch)

@@ -96,6 +96,13 @@ static int setup_proc_mem(void **state)
 	return 0;
 }
 
+/* Each reply is sent without the hint. */
+static int setup_apart(void **state)
+{
+	mini_force = FEATURE_BIT(APART);
+	return setup(state);
+}
+
 /* Channels are polled from the first call on. */
 static int setup_polled(void **state)
 {
@@ -125,15 +132,6 @@ static long run2(long program, long arg, long arg2)
 static long run(long program, long arg)
 {
 	return run2(program, arg, 0);
-}
-
-static void leases(void **state)
-{
-	(void)state;
-	if (!platform_leases(mini.p))
-		skip();
-	assert_int_equal(run(P_LEASES, 0), 0);
-	assert_int_equal(run(P_LEASES | P_FASTLY, 0), 0);
 }
 
 #define PROGRAM_TEST(name, program, arg)                                                           \
@@ -546,6 +544,25 @@ static void interrupted_while_polling(void **state)
 	mini_run(&mini);
 }
 
+/* Every reply to a bell is sent without the hint "on this CPU". */
+static void apart(void **state)
+{
+	struct platform_stats before = stats_now(), after;
+
+	(void)state;
+	assert_int_equal(run(P_BENCH, 2000), 0);
+	after = stats_now();
+	assert_int_equal(after.replies_here, before.replies_here);
+	assert_true(after.replies_apart - before.replies_apart >= 2000);
+}
+
+static const struct CMUnitTest apart_tests[] = {
+    cmocka_unit_test(apart),	      cmocka_unit_test(calls),
+    cmocka_unit_test(signals),	      cmocka_unit_test(fork_and_wait),
+    cmocka_unit_test(vforks),	      cmocka_unit_test(forks_in_threads),
+    cmocka_unit_test(many_processes), cmocka_unit_test(waits_under_kicks),
+};
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(calls),
     cmocka_unit_test(windows),
@@ -570,7 +587,6 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(fast_registers),
     cmocka_unit_test(gs_base),
     cmocka_unit_test(answers),
-    cmocka_unit_test(leases),
     cmocka_unit_test(sites_that_trap_are_told),
     cmocka_unit_test(fast_programs),
     cmocka_unit_test(fast_calls_under_kicks),
@@ -648,7 +664,9 @@ int main(void)
 	return cmocka_run_group_tests(tests, setup, teardown) +
 	       (ON_PTRACE
 		    ? 0
-		    : cmocka_run_group_tests_name("polling", polling, setup_polled, teardown)) +
+		    : cmocka_run_group_tests_name("polling", polling, setup_polled, teardown) +
+			  cmocka_run_group_tests_name("apart", apart_tests, setup_apart,
+						      teardown)) +
 	       cmocka_run_group_tests_name("old host", old, setup_old, teardown) +
 	       cmocka_run_group_tests_name("copied", copied, setup_copied, teardown) +
 	       (ON_PTRACE ? 0

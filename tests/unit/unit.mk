@@ -62,6 +62,7 @@ UNIT_platform_unborn := $(UNIT_platform)
 UNIT_platform_lent := $(UNIT_platform)
 UNIT_platform_stock := $(UNIT_platform)
 UNIT_platform_unborn_ptrace := $(UNIT_platform)
+UNIT_place := platform/notify/place.c
 UNIT_patch := $(PATCH_SRCS)
 UNIT_platform_filter := platform/filter.c
 include tests/unit/guest/guest.mk

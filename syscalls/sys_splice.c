@@ -2,12 +2,11 @@
 /*
  * splice, tee, vmsplice. A block of bytes is taken out of the source, and what the destination
  * doesn't take is put back in front of it, so that nothing is lost or seen twice. A pipe gives and
- * takes blocks as they are (pipe_take, pipe_give), so data is copied once out of a file and once
- * into the next, and not at all between pipes.
- *
- * Not done: blocks that are the sentry's mapping of a file, as pages of Linux's pipes are the page
- * cache's. It would save the first copy; but a block would show what is written to the file later,
- * which Linux may do as well, and end in the middle when the file is cut off, which it doesn't.
+ * takes blocks as they are (pipe_take, pipe_give), so nothing is copied between pipes. What a file
+ * has in memory that the sentry maps goes into an empty pipe as a reference (file_ops.lend), as
+ * pages of the page cache do in Linux, and is copied once, by the host into the next file or by who
+ * reads the pipe. As in Linux, what is written to the file meanwhile is seen in the pipe, and what
+ * is cut off stays there.
  */
 #include <stdlib.h>
 
@@ -52,10 +51,34 @@ static ssize_t copy_to_block(struct splice *s, size_t size, struct pipe_block *r
 	return got;
 }
 
+/* A reference to what the file holds; 0: there is none to be had. */
+static ssize_t borrow(struct splice *s, size_t size, struct pipe_block *ret)
+{
+	struct file *f = s->in;
+	ssize_t got;
+
+	if (!f->ops->lend)
+		return 0;
+	if (s->in_pos) {
+		got = f->ops->lend(f, *s->in_pos, size, ret);
+		*s->in_pos += got;
+		return got;
+	}
+	mutex_lock(&f->lock);
+	got = f->ops->lend(f, f->pos, size, ret);
+	__atomic_store_n(&f->pos, f->pos + got, __ATOMIC_RELAXED);
+	mutex_unlock(&f->lock);
+	return got;
+}
+
 static ssize_t take(struct splice *s, size_t size, struct pipe_block *ret)
 {
-	return s->in_pipe && !s->tee ? pipe_take(s->in_pipe, size, ret)
-				     : copy_to_block(s, size, ret);
+	ssize_t got;
+
+	if (s->in_pipe && !s->tee)
+		return pipe_take(s->in_pipe, size, ret);
+	got = s->tee ? 0 : borrow(s, size, ret);
+	return got ? got : copy_to_block(s, size, ret);
 }
 
 static int64_t give(struct pipe *out, struct pipe_block *b)
@@ -63,7 +86,7 @@ static int64_t give(struct pipe *out, struct pipe_block *b)
 	uint32_t size = b->used;
 	int err = pipe_give(out, b);
 
-	free(b->data);
+	pipe_block_free(b);
 	return err ? err : (int64_t)size;
 }
 
@@ -99,12 +122,17 @@ static int64_t out_of_pipe(struct splice *s)
 	s->blocked_on_out = false;
 	if (got <= 0)
 		return got;
+	/* Only the host may read what is lent: it bears that it is gone. */
+	if (!s->out->ops->copy_from && !s->out->ops->ignores_data)
+		pipe_block_own(&b);
 	uio_init_kernel(&u, b.data + b.from, (uint64_t)got);
 	u.writer = s->task;
 	put = vfs_write(s->out, &u, s->out_pos);
-	if (put < got)
+	if (put < got) {
+		pipe_block_own(&b);
 		pipe_unread(s->in_pipe, b.data + b.from + MAX(put, 0), (size_t)(got - MAX(put, 0)));
-	free(b.data);
+	}
+	pipe_block_free(&b);
 	s->blocked_on_out = put == -EAGAIN;
 	return put;
 }

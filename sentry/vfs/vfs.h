@@ -51,6 +51,7 @@ struct inode;
 struct kernel;
 struct mount;
 struct poll_table;
+struct pipe_block;
 struct strbuf;
 struct super_block;
 struct task;
@@ -183,6 +184,11 @@ struct file_ops {
 	 * Devices: LEASE_DEVICE, and the descriptor is none.
 	 */
 	int (*lease)(struct file *f, uint32_t *ret_what);
+	/*
+	 * What the file holds at pos, up to max bytes, as a block for a pipe that is no copy
+	 * (fs/pipe/pipe.h). Its length; 0: it must be read. Absent: always.
+	 */
+	ssize_t (*lend)(struct file *f, int64_t pos, size_t max, struct pipe_block *ret);
 	int (*fsync)(struct file *f, bool data_only);
 	int (*fallocate)(struct file *f, int mode, int64_t offset, int64_t size);
 	/* ABI_POSIX_FADV_WILLNEED or DONTNEED on a range; size 0: to the end. A hint. */
@@ -191,6 +197,7 @@ struct file_ops {
 	void (*release)(struct file *f);	      /* the last reference is gone */
 	void (*show_fdinfo)(struct file *f, struct strbuf *out);
 	bool no_seek;	     /* pipes, ttys: ESPIPE, no position */
+	bool ignores_data;   /* what is written isn't looked at (/dev/null) */
 	bool mmap_anonymous; /* mmap of it means anonymous memory (/dev/zero) */
 };
 

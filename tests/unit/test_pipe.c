@@ -118,7 +118,7 @@ static bool give(struct pipe *p, const char *data, uint32_t size, uint32_t from)
 	memcpy(b.data + from, data, size);
 	assert_int_equal(pipe_give(p, &b), 0);
 	taken = !b.data;
-	free(b.data);
+	pipe_block_free(&b);
 	return taken;
 }
 
@@ -128,7 +128,7 @@ static void take(struct pipe *p, size_t max, const char *want, ssize_t size)
 
 	assert_int_equal(pipe_take(p, max, &b), size);
 	assert_memory_equal(b.data + b.from, want, size);
-	free(b.data);
+	pipe_block_free(&b);
 }
 
 /* Blocks change hands when a pipe is empty, and are copied in order when not. */

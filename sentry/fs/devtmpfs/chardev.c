@@ -83,11 +83,12 @@ static int lease_zero(struct file *f, uint32_t *ret_what)
 }
 
 static const struct file_ops null_ops = {
-    .read = read_end, .write = write_nowhere, .seek = seek_nowhere, .lease = lease_null};
+    .read = read_end, .write = write_nowhere, .seek = seek_nowhere, .lease = lease_null, .ignores_data = true};
 static const struct file_ops zero_ops = {.read = read_zeros,
 					 .write = write_nowhere,
 					 .seek = seek_nowhere,
 					 .lease = lease_zero,
+					 .ignores_data = true,
 					 .mmap_anonymous = true};
 static const struct file_ops full_ops = {
     .read = read_zeros, .write = write_full, .seek = seek_nowhere};

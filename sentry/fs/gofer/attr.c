@@ -166,10 +166,12 @@ static int set_size(struct inode *i, uint64_t size)
 		return err;
 	/* Before, too: a thread that finds zeros behind the new end shall not believe the old one. */
 	lease_revoke(i, LEASE_READ);
+	filemap_cut_begin(gofer_inode(i));
 	if (ftruncate(hf->fd, (off_t)size))
 		err = -errno;
 	else
 		err = apply_fstat_locked(i, hf->fd);
+	filemap_cut_end(gofer_inode(i));
 	host_file_put(hf);
 	return err;
 }

@@ -544,16 +544,38 @@ static int file_lease(struct file *f, uint32_t *ret_what)
 	return fd;
 }
 
+static ssize_t file_lend(struct file *f, int64_t pos, size_t max, struct pipe_block *ret)
+{
+	return filemap_lend(gofer_inode(f->inode), gofer_file(f)->hf, pos, max, ret);
+}
+
 static int file_fsync(struct file *f, bool data_only)
 {
 	return sync_fd(gofer_file(f)->hf->fd, data_only);
 }
 
+static int allocate(struct file *f, int mode, int64_t offset, int64_t size)
+{
+	struct gofer_inode *g = gofer_inode(f->inode);
+	bool cuts = mode & ~FALLOC_FL_KEEP_SIZE;
+	int err;
+
+	if (cuts)
+		filemap_cut_begin(g);
+	err = fallocate(gofer_file(f)->hf->fd, mode, offset, size) ? -errno : 0;
+	if (cuts)
+		filemap_cut_end(g);
+	return err;
+}
+
 static int file_fallocate(struct file *f, int mode, int64_t offset, int64_t size)
 {
+	int err;
+
 	worker_going_long();
-	if (fallocate(gofer_file(f)->hf->fd, mode, offset, size))
-		return -errno;
+	err = allocate(f, mode, offset, size);
+	if (err)
+		return err;
 	gofer_outdated(gofer_inode(f->inode));
 	if (!(mode & ~FALLOC_FL_ZERO_RANGE))
 		grow_to(f->inode, (uint64_t)(offset + size));
@@ -613,6 +635,7 @@ static const struct file_ops file_ops = {
     .seek = file_seek,
     .mmap_fd = file_mmap_fd,
     .lease = file_lease,
+    .lend = file_lend,
     .fsync = file_fsync,
     .fallocate = file_fallocate,
     .advise = file_advise,

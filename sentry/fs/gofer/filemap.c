@@ -25,6 +25,12 @@
  *   mapped of it stays the old file. So the first descriptor for writing drops all chunks and the
  *   descriptor for reading; and chunks are made only of the descriptors that the inode keeps now.
  *
+ * Chunks are also lent (filemap_lend): splice and sendfile put a reference to one into a pipe instead
+ * of a copy. What was lent must stay as it is when the file is cut off, as pages of the host's own
+ * pipes do. So a lent chunk that its file lets go of becomes a copy, at the same address and in one
+ * step (become_copy); who takes content away from a file (filemap_cut_begin) makes it let go first,
+ * and until he is done nothing is lent.
+ *
  * Bounds: CHUNKS_MAX chunks in the sandbox, seen or mapped; who hasn't been used for a round of the
  * list goes. No file beyond FILE_SIZE_MAX.
  *
@@ -35,8 +41,10 @@
 #include <sys/mman.h>
 
 #include "base/feature.h"
+#include "base/guard.h"
 #include "base/mem.h"
 #include "sentry/fs/gofer/internal.h"
+#include "sentry/fs/pipe/pipe.h"
 #include "sentry/kernel/stats.h"
 #include "sentry/mm/usermem.h"
 
@@ -53,6 +61,7 @@ struct map_chunk {
 	uint32_t index;	       /* [I] in gofer_inode.chunks */
 	struct refcount pins;  /* one of the file, one of each reader */
 	atomic_bool used;      /* [a] since the list was last gone through */
+	bool lent;	       /* [m] ever */
 	uint64_t seen;	       /* [m] pages that were read: the page cache has them */
 	const uint8_t *addr;   /* [m] set once; NULL: not mapped */
 };
@@ -77,6 +86,32 @@ static void chunk_put(struct map_chunk *c)
 	if (c->addr)
 		munmap((void *)(uintptr_t)c->addr, CHUNK_SIZE);
 	free(c);
+}
+
+/*
+ * From now on the chunk is memory of ours with what the file holds at present. Who reads it meanwhile
+ * sees one or the other. Without memory for it the chunk stays what it was.
+ */
+static void become_copy(struct map_chunk *c)
+{
+	uint8_t *copy =
+	    mmap(NULL, CHUNK_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (copy == MAP_FAILED)
+		return;
+	guarded_copy(copy, c->addr, CHUNK_SIZE); /* ends at the file's end */
+	if (mremap(copy, CHUNK_SIZE, CHUNK_SIZE, MREMAP_MAYMOVE | MREMAP_FIXED,
+		   (void *)(uintptr_t)c->addr) ==
+	    MAP_FAILED)
+		munmap(copy, CHUNK_SIZE);
+}
+
+/* The file's own pin, of a chunk that is taken away from it and can't be lent any more. */
+static void chunk_let_go(struct map_chunk *c)
+{
+	if (c->lent && refcount_read(&c->pins) > 1)
+		become_copy(c);
+	chunk_put(c);
 }
 
 /* ---- the list of all ---- */
@@ -154,9 +189,9 @@ static void evict_chunks(struct gofer_client *client)
 		if (still)
 			remove_chunk_locked(c->g, c);
 		mutex_unlock(&c->g->map_lock);
-		if (still)
-			chunk_put(c);
 		chunk_put(c);
+		if (still)
+			chunk_let_go(c);
 		inode_put(i);
 	}
 }
@@ -195,7 +230,7 @@ void filemap_drop(struct gofer_inode *g)
 	for (uint32_t n = 0; n < slots; n++)
 		if (chunks[n]) {
 			unlist_chunk(g->super->client, chunks[n]);
-			chunk_put(chunks[n]);
+			chunk_let_go(chunks[n]);
 		}
 	free(chunks);
 }
@@ -305,4 +340,76 @@ size_t filemap_read(struct gofer_inode *g, const struct host_file *hf, struct ui
 	if (done)
 		stat_count(file_map_reads);
 	return done;
+}
+
+/* ---- lending ---- */
+
+struct map_loan {
+	struct pipe_loan loan;
+	struct map_chunk *chunk; /* with a pin */
+};
+
+static void end_loan(struct pipe_loan *l)
+{
+	struct map_loan *m = container_of(l, struct map_loan, loan);
+
+	chunk_put(m->chunk);
+	free(m);
+}
+
+static bool mark_lent(struct gofer_inode *g, struct map_chunk *c)
+{
+	bool ok;
+
+	mutex_lock(&g->map_lock);
+	ok = !g->being_cut && chunk_at(g, c->index) == c;
+	c->lent |= ok;
+	mutex_unlock(&g->map_lock);
+	return ok;
+}
+
+ssize_t filemap_lend(struct gofer_inode *g, const struct host_file *hf, int64_t pos, size_t max,
+		     struct pipe_block *ret)
+{
+	uint64_t size = __atomic_load_n(&g->inode->size, __ATOMIC_RELAXED), n;
+	uint32_t at = (uint32_t)pos & (CHUNK_SIZE - 1);
+	struct map_chunk *c;
+	struct map_loan *m;
+
+	if (!__atomic_load_n(&g->chunk_count, __ATOMIC_RELAXED) || size > FILE_SIZE_MAX ||
+	    (uint64_t)pos >= size)
+		return 0;
+	n = MIN((uint64_t)max, size - (uint64_t)pos);
+	if (n > CHUNK_SIZE - at)
+		return 0;
+	c = pin_chunk(g, hf, (uint32_t)(pos >> CHUNK_SHIFT), page_bits(at, (uint32_t)n));
+	if (!c)
+		return 0;
+	if (!mark_lent(g, c)) {
+		chunk_put(c);
+		return 0;
+	}
+	stat_count(file_map_loans);
+	m = xnew(struct map_loan);
+	m->loan.end = end_loan;
+	m->chunk = c;
+	*ret = (struct pipe_block){
+	    .data = (char *)(uintptr_t)(c->addr + at), .size = (uint32_t)n, .used = (uint32_t)n};
+	ret->loan = &m->loan;
+	return (ssize_t)n;
+}
+
+void filemap_cut_begin(struct gofer_inode *g)
+{
+	mutex_lock(&g->map_lock);
+	g->being_cut++;
+	mutex_unlock(&g->map_lock);
+	filemap_drop(g);
+}
+
+void filemap_cut_end(struct gofer_inode *g)
+{
+	mutex_lock(&g->map_lock);
+	g->being_cut--;
+	mutex_unlock(&g->map_lock);
 }

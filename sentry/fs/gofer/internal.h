@@ -117,6 +117,7 @@ struct gofer_inode {
 	struct map_chunk **chunks; /* [map_lock] of a file, by number (filemap.c) */
 	uint32_t chunk_slots;	   /* [map_lock] */
 	uint32_t chunk_count;	   /* [map_lock] those there are; written atomically */
+	uint32_t being_cut;	   /* [map_lock] content is taken away: nothing is lent */
 
 	struct mutex append_lock; /* RANK_OBJECT: one O_APPEND write at a time */
 	atomic_bool changed;	  /* [a] attributes differ from those that it was made with */
@@ -283,5 +284,14 @@ size_t filemap_read(struct gofer_inode *g, const struct host_file *hf, struct ui
 void filemap_seen(struct gofer_inode *g, int64_t pos, uint64_t size);
 /* The content may be another file's from now on, or the descriptors are given up. */
 void filemap_drop(struct gofer_inode *g);
+/*
+ * A piece of the file at pos, max bytes of it or what there is, without a copy. Its length; 0: not
+ * this piece, it must be read.
+ */
+ssize_t filemap_lend(struct gofer_inode *g, const struct host_file *hf, int64_t pos, size_t max,
+		     struct pipe_block *ret);
+/* Around what takes content away from the file: what was lent stays as it was. */
+void filemap_cut_begin(struct gofer_inode *g);
+void filemap_cut_end(struct gofer_inode *g);
 
 #endif

@@ -21,6 +21,10 @@
  * The ring's memory grows with what is in it, up to the pipe's size, and is used from its beginning
  * whenever it was empty: a pipe that carries small messages stays in one page.
  *
+ * splice and sendfile may bring memory that isn't the pipe's (pipe_loan): the cache of a file. It is
+ * only read, and only by ways that bear its being gone; before anything is added to it, it is
+ * copied.
+ *
  * Opening a fifo waits for the other side. The file is made first, and counts as a reader or
  * writer, as in Linux; then pipe_wait_open waits until the other side is there or has been there
  * since (the counts of opens tell).
@@ -34,6 +38,8 @@
 #include "abi/fcntl.h"
 #include "abi/poll.h"
 #include "abi/tty.h"
+#include "base/compiler.h"
+#include "base/guard.h"
 #include "base/mem.h"
 #include "sentry/kernel/task.h"
 #include "sentry/kernel/task_block.h"
@@ -50,12 +56,41 @@ struct pipe {
 	char *ring;			     /* lock */
 	uint32_t ring_size;		     /* lock; allocated, <= capacity */
 	uint32_t head, used;		     /* lock; where reading begins, bytes in it */
+	struct pipe_loan *loan;		     /* lock; whose memory the ring is; NULL: the pipe's */
 	uint32_t capacity;		     /* lock */
 	bool polled;			     /* lock */
 	struct waitqueue read_wq, write_wq;
 };
 
 static const struct file_ops pipe_ops;
+
+static void memory_free(char *data, struct pipe_loan *loan)
+{
+	if (loan)
+		loan->end(loan);
+	else
+		free(data);
+}
+
+static void ring_drop(struct pipe *p)
+{
+	memory_free(p->ring, p->loan);
+	p->ring = NULL;
+	p->loan = NULL;
+	p->ring_size = p->head = 0;
+}
+
+/* Out of memory that may be lent. */
+static void copy_out(void *dst, const char *src, size_t size, const struct pipe_loan *loan)
+{
+	size_t n = size;
+
+	if (loan)
+		n = guarded_copy(dst, src, size);
+	else
+		memcpy(dst, src, size);
+	memset((char *)dst + n, 0, size - n);
+}
 
 static struct pipe *pipe_alloc(void)
 {
@@ -73,7 +108,7 @@ static void pipe_free(struct pipe *p)
 	waitqueue_destroy(&p->read_wq);
 	waitqueue_destroy(&p->write_wq);
 	mutex_destroy(&p->lock);
-	free(p->ring);
+	ring_drop(p);
 	free(p);
 }
 
@@ -101,13 +136,19 @@ static void ring_resize(struct pipe *p, uint32_t size)
 	uint32_t first = MIN(p->used, p->ring_size - p->head);
 
 	if (p->used) {
-		memcpy(ring, p->ring + p->head, first);
-		memcpy(ring + first, p->ring, p->used - first);
+		copy_out(ring, p->ring + p->head, first, p->loan);
+		copy_out(ring + first, p->ring, p->used - first, p->loan);
 	}
-	free(p->ring);
+	ring_drop(p);
 	p->ring = ring;
 	p->ring_size = size;
 	p->head = 0;
+}
+
+static void ring_own(struct pipe *p)
+{
+	if (unlikely(p->loan))
+		ring_resize(p, MAX(p->ring_size, (uint32_t)RING_FIRST));
 }
 
 static void ring_make_room(struct pipe *p, uint64_t more)
@@ -115,6 +156,7 @@ static void ring_make_room(struct pipe *p, uint64_t more)
 	uint64_t need = MIN(p->used + more, (uint64_t)p->capacity);
 	uint32_t size = p->ring_size ? p->ring_size : RING_FIRST;
 
+	ring_own(p);
 	if (need <= p->ring_size)
 		return;
 	while (size < need)
@@ -128,8 +170,21 @@ static void ring_take(struct pipe *p, uint32_t size)
 	p->head += size;
 	if (p->head >= p->ring_size)
 		p->head -= p->ring_size;
-	if (!p->used)
-		p->head = 0;
+	if (p->used)
+		return;
+	p->head = 0;
+	if (unlikely(p->loan))
+		ring_drop(p);
+}
+
+static ssize_t read_piece(const struct pipe *p, struct uio *to, size_t piece)
+{
+	size_t n;
+
+	if (likely(!p->loan))
+		return uio_write(to, p->ring + p->head, piece);
+	n = uio_write_guarded(to, p->ring + p->head, piece);
+	return n ? (ssize_t)n : -EFAULT;
 }
 
 /* Moves bytes between the ring and a cursor; what faulted stays where it is. */
@@ -140,7 +195,7 @@ static ssize_t ring_read(struct pipe *p, struct uio *to)
 	while (p->used && to->left) {
 		size_t piece =
 		    MIN(MIN((uint64_t)p->used, to->left), (uint64_t)(p->ring_size - p->head));
-		ssize_t n = uio_write(to, p->ring + p->head, piece);
+		ssize_t n = read_piece(p, to, piece);
 
 		if (n < 0)
 			return done ? done : n;
@@ -449,7 +504,7 @@ ssize_t pipe_peek(struct pipe *p, size_t offset, void *buf, size_t size)
 		size_t piece =
 		    MIN(MIN(size - done, p->used - offset - done), (size_t)(p->ring_size - at));
 
-		memcpy((char *)buf + done, p->ring + at, piece);
+		copy_out((char *)buf + done, p->ring + at, piece, p->loan);
 		done += piece;
 	}
 	mutex_unlock(&p->lock);
@@ -459,8 +514,10 @@ ssize_t pipe_peek(struct pipe *p, size_t offset, void *buf, size_t size)
 /* Room for more bytes whatever the capacity says. */
 static void ring_force_room(struct pipe *p, size_t more)
 {
-	uint32_t size = p->ring_size ? p->ring_size : RING_FIRST;
+	uint32_t size;
 
+	ring_own(p);
+	size = p->ring_size ? p->ring_size : RING_FIRST;
 	while (size < p->used + more)
 		size *= 2;
 	if (size != p->ring_size)
@@ -482,23 +539,45 @@ void pipe_unread(struct pipe *p, const void *buf, size_t size)
 /* The block becomes the ring of an empty pipe. */
 static void ring_adopt(struct pipe *p, struct pipe_block *b)
 {
-	free(p->ring);
+	ring_drop(p);
 	p->ring = b->data;
+	p->loan = b->loan;
 	p->ring_size = b->size;
 	p->head = b->from;
 	p->used = b->used;
 	b->data = NULL;
+	b->loan = NULL;
 }
 
-static void ring_append(struct pipe *p, const char *buf, uint32_t size)
+void pipe_block_free(struct pipe_block *b)
+{
+	memory_free(b->data, b->loan);
+	b->data = NULL;
+	b->loan = NULL;
+}
+
+void pipe_block_own(struct pipe_block *b)
+{
+	char *data;
+
+	if (!b->loan)
+		return;
+	data = xmalloc(b->used);
+	copy_out(data, b->data + b->from, b->used, b->loan);
+	b->loan->end(b->loan);
+	*b = (struct pipe_block){.data = data, .size = b->used, .used = b->used};
+}
+
+static void ring_append(struct pipe *p, const char *buf, uint32_t size,
+			const struct pipe_loan *loan)
 {
 	uint32_t tail, first;
 
 	ring_force_room(p, size);
 	tail = (p->head + p->used) % p->ring_size;
 	first = MIN(size, p->ring_size - tail);
-	memcpy(p->ring + tail, buf, first);
-	memcpy(p->ring, buf + first, size - first);
+	copy_out(p->ring + tail, buf, first, loan);
+	copy_out(p->ring, buf + first, size - first, loan);
 	p->used += size;
 }
 
@@ -516,7 +595,7 @@ int pipe_give(struct pipe *p, struct pipe_block *b)
 		if (!p->used && b->used >= b->size / 4)
 			ring_adopt(p, b);
 		else
-			ring_append(p, b->data + b->from, b->used);
+			ring_append(p, b->data + b->from, b->used, b->loan);
 	}
 	mutex_unlock(&p->lock);
 	if (wake)
@@ -527,8 +606,9 @@ int pipe_give(struct pipe *p, struct pipe_block *b)
 /* The ring of the pipe, whose bytes are in one piece, as a block. */
 static void ring_hand_over(struct pipe *p, struct pipe_block *ret)
 {
-	*ret = (struct pipe_block){p->ring, p->ring_size, p->head, p->used};
+	*ret = (struct pipe_block){p->ring, p->ring_size, p->head, p->used, p->loan};
 	p->ring = NULL;
+	p->loan = NULL;
 	p->ring_size = p->head = p->used = 0;
 }
 
@@ -536,9 +616,9 @@ static void ring_copy_out(struct pipe *p, uint32_t size, struct pipe_block *ret)
 {
 	uint32_t first = MIN(size, p->ring_size - p->head);
 
-	*ret = (struct pipe_block){xmalloc(size), size, 0, size};
-	memcpy(ret->data, p->ring + p->head, first);
-	memcpy(ret->data + first, p->ring, size - first);
+	*ret = (struct pipe_block){xmalloc(size), size, 0, size, NULL};
+	copy_out(ret->data, p->ring + p->head, first, p->loan);
+	copy_out(ret->data + first, p->ring, size - first, p->loan);
 	ring_take(p, size);
 }
 

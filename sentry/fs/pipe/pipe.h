@@ -28,11 +28,21 @@ uint32_t pipe_size(struct pipe *p);
 /* The new size, or -EINVAL, -EBUSY, -EPERM. */
 int64_t pipe_set_size(struct pipe *p, uint32_t size);
 
+/* Memory of somebody else's. end: it is not needed any more; must take no locks. */
+struct pipe_loan {
+	void (*end)(struct pipe_loan *l);
+};
+
 /* Bytes that change hands: data[from, from + used) of an allocation of `size` bytes. */
 struct pipe_block {
-	char *data; /* of malloc; NULL: none */
+	char *data; /* of malloc, or lent, and then not to be written; NULL: none */
 	uint32_t size, from, used;
+	struct pipe_loan *loan; /* NULL: none */
 };
+
+void pipe_block_free(struct pipe_block *b);
+/* A copy in the place of lent memory. What can't be read of that any more is zeros. */
+void pipe_block_own(struct pipe_block *b);
 
 /*
  * For splice and tee. peek: copies up to size bytes from offset bytes behind the read position,
@@ -42,7 +52,7 @@ struct pipe_block {
  *
  * give: appends all, even if others took the room meanwhile; -EPIPE. An empty pipe takes the block
  * itself (data is NULL then). take: up to max bytes, as many as there are; the block is the pipe's
- * own memory if that is all that there was in it. 0: no writer; -EAGAIN. The caller frees data.
+ * own memory if that is all that there was in it. 0: no writer; -EAGAIN. The caller frees the block.
  */
 ssize_t pipe_peek(struct pipe *p, size_t offset, void *buf, size_t size);
 void pipe_unread(struct pipe *p, const void *buf, size_t size);

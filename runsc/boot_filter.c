@@ -92,7 +92,7 @@ static const struct rule rules[] = {
     NOT_EXECUTABLE(mmap, "allocator, thread stacks, channels of stub processes"),
     ANY(munmap, "the same"),
     NOT_EXECUTABLE(mprotect, "thread stacks, allocator"),
-    ANY(mremap, "allocator"),
+    ANY(mremap, "allocator; what a pipe holds of a file that is cut off becomes a copy"),
     ANY(madvise, "allocator gives memory back"),
     ANY(mincore, "channels of stub processes that ended: where something is left to be zeroed"),
     ANY(brk, "allocator"),

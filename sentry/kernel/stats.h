@@ -22,7 +22,7 @@ struct strbuf;
 	X(dcache_negative_hits, "names that the dentry cache knows to be absent")                  \
 	X(dcache_misses, "names that a file system was asked for")                                 \
 	X(file_map_reads, "reads of host files from memory that is mapped")                        \
-	X(file_map_loans, "pieces of files that went into pipes without a copy")                    \
+	X(file_map_loans, "pieces of files that went into pipes without a copy")                   \
 	X(file_maps, "chunks of host files mapped")                                                \
 	X(file_reads, "reads of host files by a host call")                                        \
 	X(file_reads_waited, "reads that passed the lead since data was not in the page cache")    \

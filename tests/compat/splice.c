@@ -2,6 +2,7 @@
 /* Moving data between descriptors: splice, tee, vmsplice, sendfile, copy_file_range. And timerfd.
  */
 #include <poll.h>
+#include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/timerfd.h>
 #include <sys/uio.h>
@@ -83,6 +84,191 @@ TEST(sendfile_to_a_pipe_waits_for_room)
 		OK(sendfile(fds[1], in, &at, sizeof(block)));
 	OK(close(fds[1]));
 	WAIT_EXIT(pid, 0);
+}
+
+/* ---- what is in a pipe and in a file's cache at once ---- */
+
+#define PIECE 65536
+
+static char text[2 * PIECE], got[2 * PIECE];
+
+/* A file that was read often. */
+static int cached_file(const char *name, size_t size)
+{
+	int fd = OK(open(name, O_RDWR | O_CREAT | O_TRUNC, 0644));
+
+	for (size_t i = 0; i < size; i++)
+		text[i] = (char)(i * 31 / 7);
+	EQ(write(fd, text, size), size);
+	for (int i = 0; i < 3; i++)
+		EQ(pread(fd, got, size, 0), size);
+	return fd;
+}
+
+static void is_in_pipe(int fd, const char *want, size_t size)
+{
+	for (size_t done = 0; done < size;) {
+		ssize_t n = OK(read(fd, got, size - done < 10000 ? size - done : 10000));
+
+		CHECK(n > 0 && !memcmp(got, want + done, (size_t)n));
+		done += (size_t)n;
+	}
+}
+
+static void into_pipe(int fd, loff_t at, int pipe_fd, size_t size)
+{
+	loff_t to = at + (loff_t)size;
+
+	while (at < to)
+		CHECK(OK(splice(fd, &at, pipe_fd, NULL, (size_t)(to - at), 0)) > 0);
+}
+
+/* To nothing: of a page, or a larger unit of the cache, Linux makes the rest zeros. */
+TEST(a_file_that_is_cut_off_stays_in_the_pipe)
+{
+	int fd = cached_file("f", PIECE), fds[2];
+
+	OK(pipe(fds));
+	into_pipe(fd, 0, fds[1], PIECE);
+	OK(ftruncate(fd, 0));
+	OK(ftruncate(fd, PIECE));
+	is_in_pipe(fds[0], text, PIECE);
+	EQ(pread(fd, got, PIECE, 0), PIECE);
+	EQ(got[PIECE - 1], 0);
+}
+
+TEST(a_hole_does_not_reach_the_pipe)
+{
+	int fd = cached_file("f", PIECE), fds[2];
+
+	OK(pipe(fds));
+	into_pipe(fd, 0, fds[1], PIECE);
+	if (fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, PIECE) == 0) {
+		EQ(pread(fd, got, 8, 4096), 8);
+		EQ(got[7], 0);
+	}
+	is_in_pipe(fds[0], text, PIECE);
+}
+
+TEST(a_deleted_file_stays_in_the_pipe)
+{
+	int fd = cached_file("f", PIECE), fds[2];
+
+	OK(pipe(fds));
+	into_pipe(fd, 0, fds[1], PIECE);
+	OK(unlink("f"));
+	OK(close(fd));
+	is_in_pipe(fds[0], text, PIECE);
+}
+
+TEST(more_behind_a_file)
+{
+	int fd = cached_file("f", PIECE), fds[2], more[2];
+
+	OK(pipe(fds));
+	OK(pipe(more));
+	EQ(fcntl(fds[1], F_SETPIPE_SZ, 4 * PIECE), 4 * PIECE);
+	into_pipe(fd, 5, fds[1], 1000);
+	EQ(write(fds[1], "hello", 5), 5);
+	into_pipe(fd, 0, fds[1], 30000);
+	is_in_pipe(fds[0], text + 5, 1000);
+	is_in_pipe(fds[0], "hello", 5);
+	is_in_pipe(fds[0], text, 30000);
+	into_pipe(fd, 0, fds[1], 30000);
+	EQ(tee(fds[0], more[1], 30000, 0), 30000);
+	is_in_pipe(fds[0], text, 100);
+	EQ(splice(fds[0], NULL, more[1], NULL, 1000, 0), 1000);
+	is_in_pipe(fds[0], text + 1100, 28900);
+	is_in_pipe(more[0], text, 30000);
+	is_in_pipe(more[0], text + 100, 1000);
+	into_pipe(fd, 0, fds[1], 20000);
+	EQ(fcntl(fds[1], F_SETPIPE_SZ, PIECE), PIECE);
+	is_in_pipe(fds[0], text, 20000);
+	FAILS(splice(fds[0], NULL, more[1], NULL, 1, SPLICE_F_NONBLOCK), EAGAIN);
+}
+
+TEST(through_pipes_from_file_to_file)
+{
+	int fd = cached_file("f", 2 * PIECE), out = OK(open("g", O_RDWR | O_CREAT | O_TRUNC, 0644));
+	int fds[2], next[2];
+
+	OK(pipe(fds));
+	OK(pipe(next));
+	EQ(lseek(fd, 0, SEEK_SET), 0);
+	for (int left = 2 * PIECE; left;) {
+		ssize_t n = OK(splice(fd, NULL, fds[1], NULL, PIECE, 0)), m;
+
+		CHECK(n > 0);
+		left -= n;
+		for (; n; n -= m) {
+			m = OK(splice(fds[0], NULL, next[1], NULL, (size_t)n, 0));
+			for (ssize_t k = m; k;)
+				k -= OK(splice(next[0], NULL, out, NULL, (size_t)k, 0));
+		}
+	}
+	EQ(lseek(fd, 0, SEEK_CUR), 2 * PIECE);
+	EQ(pread(out, got, sizeof(got), 0), sizeof(got));
+	CHECK(!memcmp(got, text, sizeof(got)));
+	EQ(sendfile(fds[1], fd, &(off_t){7}, 60000), 60000);
+	EQ(splice(fds[0], NULL, fd, &(loff_t){0}, 60000, 0), 60000);
+	EQ(pread(fd, got, 60000, 0), 60000);
+	CHECK(!memcmp(got, text + 7, 60000));
+}
+
+TEST(nowhere)
+{
+	int fd = cached_file("f", PIECE), null = OK(open("/dev/null", O_WRONLY)), fds[2];
+
+	OK(pipe(fds));
+	for (int i = 0; i < 100; i++) {
+		into_pipe(fd, 0, fds[1], PIECE);
+		for (int left = PIECE; left;)
+			left -= OK(splice(fds[0], NULL, null, NULL, (size_t)left, 0));
+	}
+}
+
+/* Bytes are the file's, or zeros of when it was cut off. */
+TEST(cut_off_while_it_is_spliced)
+{
+	int fd = cached_file("f", PIECE), fds[2];
+	pid_t pid;
+
+	OK(pipe(fds));
+	pid = OK(fork());
+	if (!pid) {
+		for (int i = 0; i < 300; i++) {
+			OK(ftruncate(fd, 0));
+			EQ(pwrite(fd, text, PIECE, 0), PIECE);
+		}
+		_exit(0);
+	}
+	for (int i = 0; i < 300; i++) {
+		ssize_t n = OK(splice(fd, &(loff_t){0}, fds[1], NULL, PIECE, 0));
+
+		for (ssize_t done = 0, m; done < n; done += m) {
+			m = OK(read(fds[0], got, 5000));
+			for (ssize_t k = 0; k < m; k++)
+				CHECK(!got[k] || got[k] == text[done + k]);
+		}
+		EQ(pread(fd, got, 100, 0) >= 0, 1);
+	}
+	WAIT_EXIT(pid, 0);
+}
+
+/* A reader whose buffer ends: what it couldn't take is still there. */
+TEST(a_buffer_that_ends)
+{
+	int fd = cached_file("f", PIECE), fds[2];
+	char *two = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	CHECK(two != MAP_FAILED);
+	OK(munmap(two + 4096, 4096));
+	OK(pipe(fds));
+	into_pipe(fd, 0, fds[1], PIECE);
+	EQ(read(fds[0], two, 4096), 4096);
+	CHECK(!memcmp(two, text, 4096));
+	is_in_pipe(fds[0], text + 4096, PIECE - 4096);
+	OK(munmap(two, 4096));
 }
 
 TEST(copy_file_range_copies)

@@ -171,6 +171,74 @@ static void blocks(void **state)
 	assert_int_equal(pipe_give(p, &none), -EPIPE);
 }
 
+static int ended;
+
+static void end_loan(struct pipe_loan *l)
+{
+	(void)l;
+	ended++;
+}
+
+static void lend(struct pipe *p, char *data, uint32_t size, struct pipe_loan *loan)
+{
+	struct pipe_block b = {.data = data, .size = size, .used = size, .loan = loan};
+
+	ended = 0;
+	assert_int_equal(pipe_give(p, &b), 0);
+	pipe_block_free(&b);
+}
+
+/* Lent memory isn't written, and given back when it is empty, added to, or the pipe goes. */
+static void loans(void **state)
+{
+	static char text[8192], same[8192], buf[8192];
+	struct pipe_loan loan = {.end = end_loan};
+	struct pipe *p = pipe_of(ends[0]);
+	struct pipe_block b;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(text); i++)
+		text[i] = same[i] = (char)('a' + i % 23);
+	lend(p, text, 8192, &loan);
+	assert_int_equal(fake_read(ends[0], buf, 8000), 8000);
+	assert_memory_equal(buf, text, 8000);
+	assert_int_equal(ended, 0);
+	assert_int_equal(fake_read(ends[0], buf, 8000), 192);
+	assert_int_equal(ended, 1);
+	lend(p, text, 5000, &loan);
+	assert_int_equal(fake_write(ends[1], "xyz", 3), 3);
+	assert_int_equal(ended, 1);
+	assert_int_equal(fake_read(ends[0], buf, 8000), 5003);
+	assert_memory_equal(buf, text, 5000);
+	assert_memory_equal(buf + 5000, "xyz", 3);
+	lend(p, text, 3, &loan);
+	assert_int_equal(pipe_take(p, 100, &b), 3);
+	assert_ptr_equal(b.loan, &loan);
+	pipe_block_own(&b);
+	assert_int_equal(ended, 1);
+	assert_memory_equal(b.data + b.from, text, 3);
+	pipe_block_free(&b);
+	lend(p, text, 4000, &loan);
+	take(p, 1000, text, 1000);
+	assert_int_equal(pipe_peek(p, 10, buf, 100), 100);
+	assert_memory_equal(buf, text + 1010, 100);
+	pipe_unread(p, "12", 2);
+	assert_int_equal(ended, 1);
+	take(p, 2, "12", 2);
+	take(p, 65536, text + 1000, 3000);
+	assert_int_equal(fake_write(ends[1], "ab", 2), 2);
+	lend(p, text, 4000, &loan); /* behind others: copied */
+	assert_int_equal(ended, 1);
+	assert_int_equal(fake_read(ends[0], buf, 8000), 4002);
+	assert_memory_equal(buf + 2, text, 4000);
+	lend(p, text, 4000, &loan);
+	file_put(ends[0]);
+	file_put(ends[1]);
+	assert_int_equal(ended, 1);
+	assert_memory_equal(text, same, sizeof(text));
+	assert_int_equal(pipe_new(T, 0, ends), 0);
+}
+
 static void splicing(void **state)
 {
 	static char big[65536], buf[65536];
@@ -437,6 +505,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(sizes, setup, teardown),
 	    cmocka_unit_test_setup_teardown(splicing, setup, teardown),
 	    cmocka_unit_test_setup_teardown(blocks, setup, teardown),
+	    cmocka_unit_test_setup_teardown(loans, setup, teardown),
 	    cmocka_unit_test_setup_teardown(writers_are_woken_once, setup, teardown),
 	    cmocka_unit_test_setup_teardown(readers_are_woken_when_it_was_empty, setup, teardown),
 	    cmocka_unit_test_setup_teardown(fifos, setup, teardown),

@@ -82,8 +82,11 @@ static int lease_zero(struct file *f, uint32_t *ret_what)
 	return 0;
 }
 
-static const struct file_ops null_ops = {
-    .read = read_end, .write = write_nowhere, .seek = seek_nowhere, .lease = lease_null, .ignores_data = true};
+static const struct file_ops null_ops = {.read = read_end,
+					 .write = write_nowhere,
+					 .seek = seek_nowhere,
+					 .lease = lease_null,
+					 .ignores_data = true};
 static const struct file_ops zero_ops = {.read = read_zeros,
 					 .write = write_nowhere,
 					 .seek = seek_nowhere,

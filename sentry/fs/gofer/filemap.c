@@ -101,8 +101,7 @@ static void become_copy(struct map_chunk *c)
 		return;
 	guarded_copy(copy, c->addr, CHUNK_SIZE); /* ends at the file's end */
 	if (mremap(copy, CHUNK_SIZE, CHUNK_SIZE, MREMAP_MAYMOVE | MREMAP_FIXED,
-		   (void *)(uintptr_t)c->addr) ==
-	    MAP_FAILED)
+		   (void *)(uintptr_t)c->addr) == MAP_FAILED)
 		munmap(copy, CHUNK_SIZE);
 }
 

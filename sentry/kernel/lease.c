@@ -375,7 +375,6 @@ static void allow(struct task_leases *ls, struct lease *l, uint32_t what)
 	if (l->coming)
 		atomic_fetch_add(&i->leased, 1);
 	mutex_unlock(lock);
-	atomic_thread_fence(memory_order_seq_cst);
 	/* Asked again: a writable mapping may have come before anybody could see `coming`. */
 	ok = l->file->ops->lease(l->file, &still) >= 0 && !vfs_stat(&l->file->path, &st);
 	if (ok) {

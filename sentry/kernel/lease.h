@@ -52,15 +52,18 @@ static inline void lease_opened(struct task *t, int fd, struct file *f)
 
 /*
  * What leases of the inode tell has changed: LEASE_READ the size, LEASE_STAT any attribute,
- * LEASE_HEAD the content (may change soon), LEASE_END where it is. Called behind each change of the inode's fields and before the
- * call that made it ends; any thread, with any lock but those of RANK_LEAF.
+ * LEASE_HEAD the content (may change soon), LEASE_END where it is. Called behind each change of the
+ * inode's fields and before the call that made it ends; any thread, with any lock but those of
+ * RANK_LEAF.
  */
 void lease_revoke_slow(struct inode *i, uint32_t what);
 static inline void lease_revoke(struct inode *i, uint32_t what)
 {
-	/* The fields were stored before this is loaded: see lease.c. */
-	atomic_thread_fence(memory_order_seq_cst);
-	if (unlikely(atomic_load_explicit(&i->leased, memory_order_relaxed)))
+	/*
+	 * A change of nothing, by which who gives a lease afterwards has seen the fields, or we see
+	 * that he gives it: lease.c, 3.
+	 */
+	if (unlikely(atomic_fetch_add(&i->leased, 0)))
 		lease_revoke_slow(i, what);
 }
 

@@ -137,6 +137,15 @@ static long run(long program, long arg)
 	return run2(program, arg, 0);
 }
 
+static void leases(void **state)
+{
+	(void)state;
+	if (!platform_leases(mini.p))
+		skip();
+	assert_int_equal(run(P_LEASES, 0), 0);
+	assert_int_equal(run(P_LEASES | P_FASTLY, 0), 0);
+}
+
 #define PROGRAM_TEST(name, program, arg)                                                           \
 	static void name(void **state)                                                             \
 	{                                                                                          \
@@ -590,6 +599,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(fast_registers),
     cmocka_unit_test(gs_base),
     cmocka_unit_test(answers),
+    cmocka_unit_test(leases),
     cmocka_unit_test(sites_that_trap_are_told),
     cmocka_unit_test(fast_programs),
     cmocka_unit_test(fast_calls_under_kicks),

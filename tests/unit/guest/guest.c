@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "abi/signal.h"
+#include "abi/stat.h"
 #include "platform/stub/channel.h"
 #include "platform/stub/layout.h"
 
@@ -885,6 +886,95 @@ static void p_jump(long address, long gs)
 			 : "rax", "rcx", "rdx", "rdi", "rsi", "r11", "memory");
 }
 
+/* --- leases --- */
+
+#define PREAD(buf, size, pos) CALL(17, 7, buf, size, pos)
+#define READ(buf, size)	      CALL(0, 7, buf, size)
+#define SEEK(pos, whence)     CALL(8, 7, pos, whence)
+#define TO_SENTRY	      (-38) /* which knows no such call */
+
+static char lease_buf[8192];
+
+static void lease_is_answered(void)
+{
+	struct abi_stat st = {0};
+
+	lease_buf[10] = 'x';
+	EXPECT(PREAD(lease_buf, 10, 0) == 10 && lease_buf[9] == 'l' && lease_buf[10] == 'x');
+	EXPECT(PREAD(lease_buf, 8192, 0) == 8192 && lease_buf[8191] == 'l');
+	EXPECT(PREAD(lease_buf, 8192, 8190) == 2);
+	EXPECT(PREAD(lease_buf, 8192, 8192) == 0 && PREAD(lease_buf, 1, 1L << 60) == 0);
+	EXPECT(PREAD(lease_buf, 1, -1) == TO_SENTRY && PREAD(lease_buf, 0, 0) == TO_SENTRY);
+	EXPECT(PREAD(STUB_BOOT, 1, 0) == TO_SENTRY && PREAD(-4096, 1, 0) == TO_SENTRY);
+	EXPECT(PREAD(lease_buf, PLATFORM_GUEST_MAX, 0) == TO_SENTRY);
+	EXPECT(CALL(17, 8, lease_buf, 1, 0) == TO_SENTRY);
+	EXPECT(CALL(1, 7, lease_buf, 1) == TO_SENTRY);
+	EXPECT(CALL(5, 7, &st) == 0 && st.nlink == 77 && st.size == 8192);
+	st.nlink = 0;
+	EXPECT(CALL(262, 7, "", &st, 0x1000) == 0 && st.nlink == 77);
+	EXPECT(CALL(262, 7, "x", &st, 0x1000) == TO_SENTRY);
+	EXPECT(CALL(262, 7, "", &st, 0) == TO_SENTRY && CALL(5, 7, 8) == TO_SENTRY);
+}
+
+static void lease_has_position(void)
+{
+	EXPECT(SEEK(8000, 0) == 8000 && READ(lease_buf, 100) == 100 && SEEK(-1, 1) == 8099);
+	EXPECT(CALL(G_LEASE, GL_POS) == 8099);
+	EXPECT(READ(lease_buf, 100) == 93 && READ(lease_buf, 100) == 0 && SEEK(0, 1) == 8192);
+	EXPECT(SEEK(-2, 2) == 8190 && SEEK(3, 2) == TO_SENTRY && SEEK(-1, 0) == TO_SENTRY);
+	EXPECT(SEEK(0, 3) == TO_SENTRY && SEEK(0, 1) == 8190);
+}
+
+/* Nobody allows it, or its pages are not there. */
+static void lease_is_not_answered(void)
+{
+	struct abi_stat st;
+
+	EXPECT(CALL(G_LEASE, GL_TAKE) == 0);
+	EXPECT(PREAD(lease_buf, 1, 0) == TO_SENTRY && READ(lease_buf, 1) == TO_SENTRY);
+	EXPECT(SEEK(0, 1) == TO_SENTRY && CALL(5, 7, &st) == TO_SENTRY);
+	EXPECT(CALL(G_LEASE, GL_ALLOW) == 0 && PREAD(lease_buf, 1, 0) == 1);
+	EXPECT(PREAD(0x10, 1, 0) == TO_SENTRY);
+	EXPECT(CALL(G_LEASE, GL_ALLOWED) == PLATFORM_LEASE_STAT);
+	EXPECT(PREAD(lease_buf, 1, 0) == TO_SENTRY && CALL(5, 7, &st) == 0);
+	EXPECT(CALL(G_LEASE, GL_ALLOW) == 0 && CALL(G_LEASE, GL_CUT) == 0);
+	EXPECT(PREAD(lease_buf, 1, 4095) == 1 && PREAD(lease_buf, 2, 4095) == TO_SENTRY);
+	EXPECT(CALL(G_LEASE, GL_ALLOWED) == PLATFORM_LEASE_STAT);
+}
+
+/* A child has none of it. */
+static void lease_is_not_inherited(void)
+{
+	volatile uint64_t *const seen = &seen_sig;
+
+	EXPECT(CALL(G_HANDLER, on_signal, restorer) == 0);
+	if (CALL(G_FORK) == 0) {
+		EXPECT(PREAD(lease_buf, 1, 0) == TO_SENTRY);
+		__asm__ volatile("movb (%%rdi), %%al"
+				 :
+				 : "D"(STUB_LEASES + PLATFORM_LEASE_SIZE)
+				 : "rax");
+		EXPECT(*seen == 11);
+		CALL(G_DONE, 0);
+	}
+	EXPECT(CALL(G_WAIT, 1) == 0 && *seen == 0);
+}
+
+static void p_leases(void)
+{
+	EXPECT(PREAD(lease_buf, 1, 0) == TO_SENTRY);
+	for (int i = 0; i < 3; i++) {
+		EXPECT(CALL(G_LEASE, GL_GIVE) == 0);
+		lease_is_answered();
+		lease_has_position();
+		lease_is_not_inherited();
+		EXPECT(PREAD(lease_buf, 1, 0) == 1);
+		lease_is_not_answered();
+	}
+	EXPECT(CALL(G_LEASE, GL_ALLOW) == 0 && CALL(G_LEASE, GL_UNMAP) == 0);
+	EXPECT(PREAD(lease_buf, 1, 0) == TO_SENTRY);
+}
+
 static void p_int80(void)
 {
 	__asm__ volatile("mov $20, %%eax\n int $0x80" ::: "rax", "memory");
@@ -932,6 +1022,8 @@ static void run(long program, long arg, long arg2)
 		return p_vfork_reads();
 	case P_VFORK_CALLS:
 		return p_vfork_calls(arg);
+	case P_LEASES:
+		return p_leases();
 	case P_ATOMIC:
 		return p_atomic();
 	case P_FS:

@@ -47,7 +47,18 @@ enum guest_call {
 	G_ANSWERS,	  /* (value, valid): of getpid, getsid(0) (value + 1), sched_yield (0) */
 	G_SLOW_IN,	  /* like G_IN, but never through a window */
 	G_EXEC,		  /* (program, arg, arg2, where the vDSO is or 0): in place */
+	G_LEASE,	  /* (enum guest_lease): of a file of 8192 bytes 'l', as descriptor 7 */
 	G_LAST = 511,
+};
+
+enum guest_lease {
+	GL_GIVE,    /* maps it, and allows all */
+	GL_TAKE,    /* allows nothing */
+	GL_ALLOW,   /* all again */
+	GL_ALLOWED, /* returns what it allows */
+	GL_POS,	    /* returns the position */
+	GL_CUT,	    /* the file has 4096 bytes now, of which nobody is told */
+	GL_UNMAP,
 };
 
 #define P_FASTLY 0x1000 /* added to a program: its call sites are as rewritten ones */
@@ -83,6 +94,7 @@ enum guest_program {
 	P_INSPECT, /* looks for marks */
 	P_EXECS,   /* (count): execs itself so often */
 	P_ANSWERS,
+	P_LEASES,
 	P_BENCH_ANSWER, /* (count) */
 	P_PING_PONG,	/* (rounds): two threads, private futexes */
 	/* hostile */

@@ -14,12 +14,16 @@
 #include <unistd.h>
 
 #include "abi/signal.h"
+#include "abi/stat.h"
 #include "base/fd.h"
 #include "base/feature.h"
 #include "base/hostcall.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "platform/copyplan.h"
+
+#define LEASE_SIZE 8192
+#define LEASE_WHAT (PLATFORM_LEASE_READ | PLATFORM_LEASE_STAT)
 
 __asm__(".pushsection .rodata\n"
 	"guest_image: .incbin \"" GUEST_BIN "\"\n"
@@ -402,6 +406,51 @@ static void do_mapping_call(struct guest *g, uint64_t nr, const uint64_t *a)
 	do_memop(g, op);
 }
 
+static int64_t give_lease(struct platform_thread *pt, int fd)
+{
+	static const struct abi_stat st = {.size = LEASE_SIZE, .nlink = 77};
+	const struct platform_lease l = {.fd = 7, .size = LEASE_SIZE, .mapped = true, .stat = &st};
+	uint8_t bytes[LEASE_SIZE];
+
+	memset(bytes, 'l', sizeof(bytes));
+	check(pwrite(fd, bytes, sizeof(bytes), 0) == sizeof(bytes));
+	platform_lease_set(pt, 1, &l);
+	platform_lease_set_pos(pt, 1, true, 0);
+	platform_lease_allow(pt, 1, LEASE_WHAT);
+	return 0;
+}
+
+static void do_lease(struct guest *g, enum guest_lease what)
+{
+	static int fd = -1;
+	struct memop op = {.type = what == GL_GIVE ? MEMOP_MMAP_FD : MEMOP_MUNMAP,
+			   .flags = MEMOP_LEASE | (what == GL_GIVE ? MEMOP_SHARED : 0),
+			   .prot = what == GL_GIVE ? PROT_READ : 0,
+			   .addr = 1,
+			   .size = PLATFORM_LEASE_SIZE};
+	int64_t ret = 0;
+
+	if (fd < 0)
+		fd = host_memfd("l", HOST_MEMFD_DATA);
+	op.fd = what == GL_GIVE ? fd : 0;
+	if (what == GL_GIVE)
+		give_lease(g->pt, fd);
+	else if (what == GL_TAKE)
+		platform_lease_revoke(g->pt, 1, LEASE_WHAT);
+	else if (what == GL_ALLOW)
+		platform_lease_allow(g->pt, 1, LEASE_WHAT);
+	else if (what == GL_ALLOWED)
+		ret = platform_lease_allowed(g->pt, 1);
+	else if (what == GL_POS)
+		ret = platform_lease_pos(g->pt, 1);
+	else if (what == GL_CUT)
+		ret = ftruncate(fd, LEASE_SIZE / 2);
+	if (what == GL_GIVE || what == GL_UNMAP)
+		do_memop(g, op);
+	else
+		reply_ret(g, ret);
+}
+
 static void do_exec(struct guest *g, const uint64_t *a)
 {
 	struct memop clear = {.type = MEMOP_CLEAR, .addr = a[3]};
@@ -521,6 +570,8 @@ static void call(struct mini *m, struct guest *g, const struct platform_event *e
 							       .va = platform_regs(g->pt)->rsp});
 	case G_EXEC:
 		return do_exec(g, a);
+	case G_LEASE:
+		return do_lease(g, (enum guest_lease)a[0]);
 	case G_ATOMIC:
 		return do_atomic(g, a);
 	case G_KICK_ME:

@@ -225,6 +225,7 @@ void filemap_drop(struct gofer_inode *g)
 	slots = g->chunk_slots;
 	g->chunks = NULL;
 	g->chunk_slots = g->chunk_count = 0;
+	g->has_lent = false;
 	mutex_unlock(&g->map_lock);
 	for (uint32_t n = 0; n < slots; n++)
 		if (chunks[n]) {
@@ -362,7 +363,8 @@ static bool mark_lent(struct gofer_inode *g, struct map_chunk *c)
 
 	mutex_lock(&g->map_lock);
 	ok = !g->being_cut && chunk_at(g, c->index) == c;
-	c->lent |= ok;
+	if (ok)
+		c->lent = g->has_lent = true;
 	mutex_unlock(&g->map_lock);
 	return ok;
 }
@@ -400,10 +402,14 @@ ssize_t filemap_lend(struct gofer_inode *g, const struct host_file *hf, int64_t 
 
 void filemap_cut_begin(struct gofer_inode *g)
 {
+	bool lent;
+
 	mutex_lock(&g->map_lock);
 	g->being_cut++;
+	lent = g->has_lent;
 	mutex_unlock(&g->map_lock);
-	filemap_drop(g);
+	if (lent)
+		filemap_drop(g);
 }
 
 void filemap_cut_end(struct gofer_inode *g)

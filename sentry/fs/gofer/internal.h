@@ -118,6 +118,7 @@ struct gofer_inode {
 	uint32_t chunk_slots;	   /* [map_lock] */
 	uint32_t chunk_count;	   /* [map_lock] those there are; written atomically */
 	uint32_t being_cut;	   /* [map_lock] content is taken away: nothing is lent */
+	bool has_lent;		   /* [map_lock] one of the chunks, perhaps */
 
 	struct mutex append_lock; /* RANK_OBJECT: one O_APPEND write at a time */
 	atomic_bool changed;	  /* [a] attributes differ from those that it was made with */

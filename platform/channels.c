@@ -32,10 +32,9 @@
 #include "base/mem.h"
 #include "platform/internal.h"
 
-#define ARENA_PLACES 16
-#define STOCK_MAX    4
-#define STOCK_PAGES                                                                                \
-	8 /* three of leases; of a channel's first ones, that a file in stock may have */
+#define ARENA_PLACES   16
+#define STOCK_MAX      4
+#define STOCK_PAGES    8 /* that a file in stock may have, of its channels' first; 3 are leases' */
 #define PAGE	       4096u
 #define CHANNEL_PAGES  (CHANNEL_STRIDE / PAGE)
 #define BLOCKS_OF_PAGE (PAGE / 512)

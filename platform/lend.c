@@ -34,9 +34,10 @@
  * Ends. A child that waits in its bell is dead at once. One that runs is kicked first; whatever it
  * comes with, it is dead then, and what it is replied meanwhile is dropped. A clone of its own that
  * was under way is settled with it: if nobody asked for it, or it has failed, the grandchild is
- * dead as well, else it will say its HELLO. The parent may die first, even before the child has begun (the
- * host thread still waits at the parent's channel then): the child has the host process for itself
- * from then on, and killing it kills that, as with any other. If the host process dies both are dead.
+ * dead as well, else it will say its HELLO. The parent may die first, even before the child has
+ * begun (the host thread still waits at the parent's channel then): the child has the host process
+ * for itself from then on, and killing it kills that, as with any other. If the host process dies
+ * both are dead.
  *
  * Only processes with one thread and memory of their own lend, and a child makes no threads: whose
  * they were could not be said when the child is gone. It may fork, and vfork in the ordinary way.

@@ -74,6 +74,7 @@
 
 #include <stdlib.h>
 
+#include "abi/mman.h"
 #include "base/feature.h"
 #include "base/list.h"
 #include "base/mem.h"
@@ -231,6 +232,7 @@ void leases_forget(struct task *t)
 	free(t->leases);
 	t->leases = NULL;
 	t->lease_wanted = 0;
+	t->lease_at_open = false;
 }
 
 /* ---- positions ---- */
@@ -305,8 +307,10 @@ void lease_note_slow(struct task *t, int fd, struct file *f)
 	if (ABI_S_ISCHR(f->inode->mode))
 		hot = DEVICE_CALLS;
 	__atomic_store_n(&f->heat, heat, __ATOMIC_RELAXED);
-	if (heat >= hot || feature_forced(FEATURE_LEASES))
+	if (heat >= hot || feature_forced(FEATURE_LEASES)) {
 		t->lease_wanted = fd + 1;
+		t->lease_at_open = false;
+	}
 }
 
 /* There is a place, and the files that were opened lately were read. */
@@ -316,11 +320,10 @@ static bool is_worth_it(struct task_leases *ls)
 	       (ls->luck > 0 || ++ls->opens % LUCK_OUT == 0);
 }
 
-void lease_opened_slow(struct task *t, int fd, struct file *f)
+void lease_opened_slow(struct task *t, int fd)
 {
 	struct task_leases *ls = t->leases;
 
-	(void)f;
 	if (!t->kernel->leases || (ls && !is_worth_it(ls)))
 		return;
 	t->lease_wanted = fd + 1;
@@ -430,7 +433,7 @@ static bool order_mapping(struct task *t, struct lease *l, int fd)
 {
 	const struct memop op = {.type = MEMOP_MMAP_FD,
 				 .flags = MEMOP_LEASE | MEMOP_SHARED,
-				 .prot = 1 /* PROT_READ */,
+				 .prot = ABI_PROT_READ,
 				 .fd = fd,
 				 .addr = l->index,
 				 .size = PLATFORM_LEASE_SIZE};
@@ -453,8 +456,8 @@ static bool may_give(struct task *t)
 }
 
 /*
- * The order: in the list, then asked which descriptor. Who moves the content does the reverse, so one
- * of the two sees the other.
+ * The order: in the list, then asked which descriptor. Who moves the content does the reverse, so
+ * one of the two sees the other.
  */
 static void give(struct task *t, struct file *f, int fd, bool at_open)
 {

@@ -41,11 +41,11 @@ static inline void lease_note(struct task *t, int fd, struct file *f)
 }
 
 /* The task has opened f, as fd. */
-void lease_opened_slow(struct task *t, int fd, struct file *f);
+void lease_opened_slow(struct task *t, int fd);
 static inline void lease_opened(struct task *t, int fd, struct file *f)
 {
 	if (f->ops->lease && !file_writable(f) && ABI_S_ISREG(f->inode->mode))
-		lease_opened_slow(t, fd, f);
+		lease_opened_slow(t, fd);
 }
 
 /* ---- for file systems ---- */

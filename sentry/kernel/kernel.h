@@ -56,6 +56,7 @@ struct kernel {
 	bool own_state;			   /* [I] platform_own_state */
 	bool leases;			   /* [I] lease.h */
 	struct mutex lease_locks[16];	   /* lease.c: RANK_LEAF, by inode */
+	atomic_uint file_loans;		   /* [a] pieces of files that pipes hold (filemap.c) */
 	atomic_bool memory_locked;	   /* somebody has used mlock or its like */
 	const struct syscall_trace *trace; /* [I] NULL: off */
 

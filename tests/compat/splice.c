@@ -227,6 +227,25 @@ TEST(nowhere)
 	}
 }
 
+#define MANY 400
+
+TEST(many_pipes_with_files)
+{
+	static int fds[MANY][2];
+	int fd = cached_file("f", PIECE);
+
+	for (int i = 0; i < MANY; i++) {
+		OK(pipe(fds[i]));
+		into_pipe(fd, i * 10, fds[i][1], 20000);
+	}
+	OK(ftruncate(fd, 0));
+	for (int i = 0; i < MANY; i++) {
+		is_in_pipe(fds[i][0], text + (size_t)i * 10, 20000);
+		OK(close(fds[i][0]));
+		OK(close(fds[i][1]));
+	}
+}
+
 /* Bytes are the file's, or zeros of when it was cut off. */
 TEST(cut_off_while_it_is_spliced)
 {

@@ -25,14 +25,15 @@
  *   mapped of it stays the old file. So the first descriptor for writing drops all chunks and the
  *   descriptor for reading; and chunks are made only of the descriptors that the inode keeps now.
  *
- * Chunks are also lent (filemap_lend): splice and sendfile put a reference to one into a pipe instead
- * of a copy. What was lent must stay as it is when the file is cut off, as pages of the host's own
+ * Chunks are also lent (filemap_lend): splice and sendfile put a reference to one into a pipe
+ * instead of a copy. What was lent must stay as it is when the file is cut off, as pages of the host's own
  * pipes do. So a lent chunk that its file lets go of becomes a copy, at the same address and in one
  * step (become_copy); who takes content away from a file (filemap_cut_begin) makes it let go first,
  * and until he is done nothing is lent.
  *
  * Bounds: CHUNKS_MAX chunks in the sandbox, seen or mapped; who hasn't been used for a round of the
- * list goes. No file beyond FILE_SIZE_MAX.
+ * list goes. No file beyond FILE_SIZE_MAX. What is lent stays mapped, so LOANS_MAX at once, and none
+ * of a few bytes, for which a chunk would be kept.
  *
  * Locks: gofer_inode.map_lock guards the chunks of a file; readers pin a chunk and copy without
  * it. client.chunks_lock guards the list of all chunks and is taken only when one is made or goes.
@@ -45,6 +46,7 @@
 #include "base/mem.h"
 #include "sentry/fs/gofer/internal.h"
 #include "sentry/fs/pipe/pipe.h"
+#include "sentry/kernel/kernel.h"
 #include "sentry/kernel/stats.h"
 #include "sentry/mm/usermem.h"
 
@@ -53,6 +55,8 @@
 #define CHUNK_SIZE    (1u << CHUNK_SHIFT)
 #define CHUNKS_MAX    512
 #define FILE_SIZE_MAX (256ull << 20)
+#define LOANS_MAX     256
+#define LOAN_MIN      16384
 
 /* Guards: [m] gofer_inode.map_lock, [c] client.chunks_lock. */
 struct map_chunk {
@@ -89,8 +93,8 @@ static void chunk_put(struct map_chunk *c)
 }
 
 /*
- * From now on the chunk is memory of ours with what the file holds at present. Who reads it meanwhile
- * sees one or the other. Without memory for it the chunk stays what it was.
+ * From now on the chunk is memory of ours with what the file holds at present. Who reads it
+ * meanwhile sees one or the other. Without memory for it the chunk stays what it was.
  */
 static void become_copy(struct map_chunk *c)
 {
@@ -346,6 +350,7 @@ size_t filemap_read(struct gofer_inode *g, const struct host_file *hf, struct ui
 
 struct map_loan {
 	struct pipe_loan loan;
+	struct kernel *kernel;
 	struct map_chunk *chunk; /* with a pin */
 };
 
@@ -354,6 +359,7 @@ static void end_loan(struct pipe_loan *l)
 	struct map_loan *m = container_of(l, struct map_loan, loan);
 
 	chunk_put(m->chunk);
+	atomic_fetch_sub(&m->kernel->file_loans, 1);
 	free(m);
 }
 
@@ -374,6 +380,7 @@ ssize_t filemap_lend(struct gofer_inode *g, const struct host_file *hf, int64_t 
 {
 	uint64_t size = __atomic_load_n(&g->inode->size, __ATOMIC_RELAXED), n;
 	uint32_t at = (uint32_t)pos & (CHUNK_SIZE - 1);
+	struct kernel *k = g->inode->sb->kernel;
 	struct map_chunk *c;
 	struct map_loan *m;
 
@@ -381,18 +388,20 @@ ssize_t filemap_lend(struct gofer_inode *g, const struct host_file *hf, int64_t 
 	    (uint64_t)pos >= size)
 		return 0;
 	n = MIN((uint64_t)max, size - (uint64_t)pos);
-	if (n > CHUNK_SIZE - at)
+	if (n < LOAN_MIN || n > CHUNK_SIZE - at)
 		return 0;
 	c = pin_chunk(g, hf, (uint32_t)(pos >> CHUNK_SHIFT), page_bits(at, (uint32_t)n));
 	if (!c)
 		return 0;
-	if (!mark_lent(g, c)) {
+	if (atomic_fetch_add(&k->file_loans, 1) >= LOANS_MAX || !mark_lent(g, c)) {
+		atomic_fetch_sub(&k->file_loans, 1);
 		chunk_put(c);
 		return 0;
 	}
 	stat_count(file_map_loans);
 	m = xnew(struct map_loan);
 	m->loan.end = end_loan;
+	m->kernel = k;
 	m->chunk = c;
 	*ret = (struct pipe_block){
 	    .data = (char *)(uintptr_t)(c->addr + at), .size = (uint32_t)n, .used = (uint32_t)n};

@@ -154,9 +154,10 @@ static void ring_own(struct pipe *p)
 static void ring_make_room(struct pipe *p, uint64_t more)
 {
 	uint64_t need = MIN(p->used + more, (uint64_t)p->capacity);
-	uint32_t size = p->ring_size ? p->ring_size : RING_FIRST;
+	uint32_t size;
 
 	ring_own(p);
+	size = p->ring_size ? p->ring_size : RING_FIRST;
 	if (need <= p->ring_size)
 		return;
 	while (size < need)
